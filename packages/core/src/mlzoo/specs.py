@@ -1,0 +1,196 @@
+"""What a plugin declares: frozen, keyword-only dataclasses of the standard library only.
+
+``task`` is the join between them: a model, a dataset and an evaluator work together when their task
+is the same. Anything heavy is named by a :data:`Ref`, so that declaring it imports nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+Ref: TypeAlias = str
+"""``"package.module:attribute"``, imported when it is needed and not before."""
+
+Selection: TypeAlias = Literal["val", "last", "test"]
+"""How the epoch that is scored was chosen; ``test`` is offered and always labelled."""
+
+_REF = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def _check_name(owner: object, **names: str) -> None:
+    for label, value in names.items():
+        if not isinstance(value, str) or not _NAME.fullmatch(value):
+            raise ValueError(
+                f"{type(owner).__name__} {label} must be lower-case words joined by '-', got {value!r}"
+            )
+
+
+def _check_ref(owner: object, **refs: str | None) -> None:
+    for label, value in refs.items():
+        if value is not None and not (isinstance(value, str) and _REF.fullmatch(value)):
+            raise ValueError(
+                f"{type(owner).__name__} {label} must look like 'package.module:attribute', got {value!r}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paper:
+    """The publication a spec stands for."""
+
+    title: str
+    authors: str
+    venue: str
+    year: int
+    url: str
+    bibtex: str
+    official_code: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """One number as printed in a paper. ``verified`` is true only if somebody saw it in ``source``."""
+
+    dataset: str
+    metric: str
+    value: float
+    source: str
+    selection: str
+    verified: bool
+    tolerance: float
+    split: str = "test"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFile:
+    """One file a dataset needs, relative to the dataset's folder below the data root.
+
+    ``size`` is in bytes; ``url`` is given only where the file may be linked; ``how_to_get`` says in a
+    sentence where a person finds it.
+    """
+
+    path: str
+    size: int | None = None
+    sha256: str | None = None
+    url: str | None = None
+    licence: str = ""
+    how_to_get: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One number an evaluator returns. ``unit`` is ``"%"`` or empty; ``main`` steers the selection."""
+
+    higher_is_better: bool
+    summary: str
+    unit: str = ""
+    main: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec:
+    """A dataset of one task.
+
+    Attributes:
+        name: unique within the task.
+        summary: one line.
+        task: the join with models and evaluators.
+        load: Ref ``(root: Path, options: Config) -> TaskData``.
+        config: Ref to the pydantic class of its options (split version and the like), or None.
+        files: what must lie below ``<data root>/<name>``; empty for embedded data.
+        prepare: Ref ``(root, options) -> None``, raw files to ready files.
+        demo: Ref ``(root: Path, seed: int) -> Mapping[str, object]``; writes a small dataset in the
+            real file format with a planted answer, and returns what was planted.
+        embedded: needs no files at all.
+        versions: known split versions.
+    """
+
+    name: str
+    summary: str
+    task: str
+    load: Ref
+    config: Ref | None = None
+    files: tuple[DataFile, ...] = ()
+    prepare: Ref | None = None
+    demo: Ref | None = None
+    embedded: bool = False
+    versions: tuple[str, ...] = ()
+    paper: Paper | None = None
+    homepage: str = ""
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name(self, name=self.name, task=self.task)
+        _check_ref(self, load=self.load, config=self.config, prepare=self.prepare, demo=self.demo)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """A published method.
+
+    Attributes:
+        name: unique among all models.
+        config: Ref to the pydantic class of its options.
+        factory: Ref ``(config, data) -> Model``.
+        presets: option values by ``dataset`` or ``dataset/variant``; a variant starts from its dataset's.
+        published: numbers of the paper, with their source.
+        default_dataset: an embedded dataset, so that ``mlzoo run NAME`` needs no files.
+        figures: Ref ``(runs: Sequence[RunRecord]) -> matplotlib Figure`` by name.
+        predict: Ref for new inputs; weights: Ref that imports official checkpoints.
+        budget: one line of measured time and memory.
+    """
+
+    name: str
+    summary: str
+    task: str
+    paper: Paper
+    config: Ref
+    factory: Ref
+    default_dataset: str
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    published: tuple[Published, ...] = ()
+    figures: Mapping[str, Ref] = field(default_factory=dict)
+    predict: Ref | None = None
+    weights: Ref | None = None
+    budget: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name(self, name=self.name, task=self.task, default_dataset=self.default_dataset)
+        _check_ref(
+            self, config=self.config, factory=self.factory, predict=self.predict, weights=self.weights
+        )
+        _check_ref(self, **{f"figures[{name!r}]": ref for name, ref in self.figures.items()})
+        object.__setattr__(self, "presets", MappingProxyType(dict(self.presets)))
+        object.__setattr__(self, "figures", MappingProxyType(dict(self.figures)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluatorSpec:
+    """A scorer of stored predictions.
+
+    Attributes:
+        score: Ref ``(predictions: Mapping[str, ndarray], data: TaskData) -> dict[str, float]``.
+        metrics: every key that ``score`` returns; exactly one evaluator of a task has the main metric.
+        version: raised whenever a value may change.
+    """
+
+    name: str
+    summary: str
+    task: str
+    score: Ref
+    metrics: Mapping[str, Metric]
+    version: str = "1"
+
+    def __post_init__(self) -> None:
+        _check_name(self, name=self.name, task=self.task)
+        _check_ref(self, score=self.score)
+        if not self.metrics:
+            raise ValueError("EvaluatorSpec metrics must name at least one metric")
+        object.__setattr__(self, "metrics", MappingProxyType(dict(self.metrics)))
+
+
+Spec: TypeAlias = DatasetSpec | ModelSpec | EvaluatorSpec
