@@ -1,0 +1,66 @@
+"""What a plugin's heavy objects look like to the core: task data and models.
+
+The package that registers a task's datasets documents the rest of that task's contract: the data
+class its models read and the prediction arrays its evaluators read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from mlzoo.runs import Run
+
+    Arrays = Mapping[str, npt.NDArray[np.generic]]
+
+
+@runtime_checkable
+class TaskData(Protocol):
+    """What ``DatasetSpec.load`` returns, whatever the task."""
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that are scored, e.g. ``("val", "test")``; ``val`` may be absent, ``test`` not."""
+
+    def fingerprint(self) -> str:
+        """Hex digest of the content; equal for equal arrays, whatever file they came from."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """Facts for ``mlzoo data show`` as JSON values: counts, shapes, ranges, version."""
+
+    def limited(self, count: int) -> Self:
+        """The same data with at most ``count`` samples a split, every class kept where possible."""
+
+    def references(self) -> Mapping[str, Mapping[str, float]]:
+        """Chance levels and ceilings by metric, in the metric's unit:
+        ``{"accuracy": {"chance": 50.0, "ceiling": 83.3}}``."""
+
+
+@runtime_checkable
+class Model(Protocol):
+    """What ``ModelSpec.factory`` returns. The loop inside ``fit`` belongs to the paper.
+
+    Four methods are required. The core also uses, where they exist:
+
+    - ``to(device)``: move to a device; called once before ``fit`` or ``predict``.
+    - ``finish()``: work done once on the selected weights before they are scored, such as
+      recomputing evaluation statistics over the training set. It must be deterministic.
+    - ``views``: names of further ways to read the evaluation, e.g. ``("running",)``; each is
+      predicted and scored as the split ``"test@running"`` beside ``"test"``.
+    """
+
+    def fit(self, run: Run) -> None:
+        """Train. ``for epoch in run.epochs(...)`` checkpoints and resumes what it is given."""
+
+    def predict(self, split: str) -> Mapping[str, npt.NDArray[np.generic]]:
+        """The arrays that the task's evaluators read, for a split or a ``split@view``."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and JSON values only."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Strict: a missing or unexpected key is an error."""
