@@ -161,7 +161,11 @@ class ModelSpec:
     def __post_init__(self) -> None:
         _check_name(self, name=self.name, task=self.task, default_dataset=self.default_dataset)
         _check_ref(
-            self, config=self.config, factory=self.factory, predict=self.predict, weights=self.weights
+            self,
+            config=self.config,
+            factory=self.factory,
+            predict=self.predict,
+            weights=self.weights,
         )
         _check_ref(self, **{f"figures[{name!r}]": ref for name, ref in self.figures.items()})
         object.__setattr__(self, "presets", MappingProxyType(dict(self.presets)))

@@ -1,0 +1,104 @@
+"""mlzoo: published systems as plugins, and their numbers as checked claims.
+
+Names are imported on first use, so that ``import mlzoo`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlzoo.config import Config
+    from mlzoo.contracts import Model, TaskData
+    from mlzoo.errors import MlzooError
+    from mlzoo.experiment import Result, evaluate, load_dataset, resume, run
+    from mlzoo.hookspecs import hookimpl
+    from mlzoo.run_directory import RunRecord
+    from mlzoo.runs import Run
+    from mlzoo.specs import (
+        DataFile,
+        DatasetSpec,
+        EvaluatorSpec,
+        Metric,
+        ModelSpec,
+        Paper,
+        Published,
+    )
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Config": "mlzoo.config",
+    "DataFile": "mlzoo.specs",
+    "DatasetSpec": "mlzoo.specs",
+    "EvaluatorSpec": "mlzoo.specs",
+    "Metric": "mlzoo.specs",
+    "MlzooError": "mlzoo.errors",
+    "Model": "mlzoo.contracts",
+    "ModelSpec": "mlzoo.specs",
+    "Paper": "mlzoo.specs",
+    "Published": "mlzoo.specs",
+    "Result": "mlzoo.experiment",
+    "Run": "mlzoo.runs",
+    "RunRecord": "mlzoo.run_directory",
+    "TaskData": "mlzoo.contracts",
+    "evaluate": "mlzoo.experiment",
+    "hookimpl": "mlzoo.hookspecs",
+    "load_dataset": "mlzoo.experiment",
+    "resume": "mlzoo.experiment",
+    "run": "mlzoo.experiment",
+}
+
+
+def models() -> list[ModelSpec]:
+    """The models of all installed plugins."""
+    from mlzoo.registry import registry
+
+    return [entry.spec for entry in registry().models]
+
+
+def datasets() -> list[DatasetSpec]:
+    """The datasets of all installed plugins."""
+    from mlzoo.registry import registry
+
+    return [entry.spec for entry in registry().datasets]
+
+
+def evaluators() -> list[EvaluatorSpec]:
+    """The evaluators of all installed plugins."""
+    from mlzoo.registry import registry
+
+    return [entry.spec for entry in registry().evaluators]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'mlzoo' has no attribute {name!r}")
+
+
+__all__ = [
+    "Config",
+    "DataFile",
+    "DatasetSpec",
+    "EvaluatorSpec",
+    "Metric",
+    "MlzooError",
+    "Model",
+    "ModelSpec",
+    "Paper",
+    "Published",
+    "Result",
+    "Run",
+    "RunRecord",
+    "TaskData",
+    "datasets",
+    "evaluate",
+    "evaluators",
+    "hookimpl",
+    "load_dataset",
+    "models",
+    "resume",
+    "run",
+]

@@ -1,0 +1,103 @@
+"""``mlzoo list``: what is installed, without importing any of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from mlzoo.cli.output import installed, json_option, print_json, print_table
+from mlzoo.plugins import Registered
+from mlzoo.registry import Registry
+
+KINDS = ("models", "datasets", "evaluators", "plugins")
+
+
+@click.command("list")
+@click.argument("kind", type=click.Choice(KINDS), required=False)
+@click.option("--task", help="Only what works on this task.")
+@json_option
+def list_command(kind: str | None, task: str | None, as_json: bool) -> None:
+    """List what is installed: models, datasets, evaluators, plugins."""
+    reg = installed()
+    if task is not None and task not in reg.tasks:
+        from mlzoo.errors import UsageError, did_you_mean
+
+        raise UsageError(f"no task named {task!r}.", did_you_mean(task, reg.tasks))
+    kinds = [kind] if kind else [k for k in KINDS if k != "evaluators"]
+    content = {k: _ROWS[k](reg, task) for k in kinds}
+    if as_json:
+        print_json(content[kind] if kind else content)
+        return
+    for number, name in enumerate(kinds):
+        if number:
+            click.echo()
+        if not content[name]:
+            click.echo(f"no {name}" + (f" for {task}" if task else ""))
+            continue
+        columns = list(content[name][0])
+        rows = [[str(row[c]) for c in columns] for row in content[name]]
+        print_table([name.removesuffix("s"), *columns[1:]], rows)
+
+
+def _models(reg: Registry, task: str | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": r.spec.name,
+            "task": r.spec.task,
+            "default dataset": r.spec.default_dataset,
+            "summary": r.spec.summary,
+            "from": str(r.plugin),
+        }
+        for r in _of_task(reg.models, task)
+    ]
+
+
+def _datasets(reg: Registry, task: str | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": r.spec.name,
+            "task": r.spec.task,
+            "files": "none (embedded)" if r.spec.embedded else str(len(r.spec.files)),
+            "summary": r.spec.summary,
+            "from": str(r.plugin),
+        }
+        for r in _of_task(reg.datasets, task)
+    ]
+
+
+def _evaluators(reg: Registry, task: str | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": r.spec.name,
+            "task": r.spec.task,
+            "metrics": ", ".join(r.spec.metrics),
+            "version": r.spec.version,
+            "from": str(r.plugin),
+        }
+        for r in _of_task(reg.evaluators, task)
+    ]
+
+
+def _plugins(reg: Registry, task: str | None) -> list[dict[str, Any]]:
+    used = {r.plugin for r in _of_task([*reg.models, *reg.datasets, *reg.evaluators], task)}
+    skipped = {failure.plugin: failure.reason for failure in reg.failures if failure.skipped}
+    rows = [(plugin, "ok") for plugin in reg.plugins if task is None or plugin in used]
+    rows += [(plugin, f"skipped: {reason}") for plugin, reason in skipped.items() if task is None]
+    return [
+        {"name": p.name, "distribution": p.distribution, "version": p.version, "status": status}
+        for p, status in rows
+    ]
+
+
+def _of_task(entries: Sequence[Registered], task: str | None) -> list[Registered]:
+    return [r for r in entries if task is None or r.spec.task == task]
+
+
+_ROWS: dict[str, Callable[[Registry, str | None], list[dict[str, Any]]]] = {
+    "models": _models,
+    "datasets": _datasets,
+    "evaluators": _evaluators,
+    "plugins": _plugins,
+}

@@ -1,0 +1,108 @@
+"""``mlzoo``: finds the command, prints every expected failure in one or two lines."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from mlzoo.errors import MlzooError
+
+COMMANDS = {
+    "list": (
+        "mlzoo.cli.list:list_command",
+        "What is installed: models, datasets, evaluators, plugins.",
+    ),
+    "info": ("mlzoo.cli.info:info", "All about one model, dataset or evaluator."),
+    "run": ("mlzoo.cli.run:run", "Train and score a model."),
+    "resume": ("mlzoo.cli.resume:resume", "Go on with an interrupted run, exactly."),
+    "eval": ("mlzoo.cli.eval:evaluate", "Score a finished run again from its checkpoint."),
+    "report": ("mlzoo.cli.report:report", "Compare runs in one table: mean, spread, published."),
+    "data": ("mlzoo.cli.data:data", "Look at datasets, verify files, write demo data."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, not when they are listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            from mlzoo.errors import UsageError, did_you_mean
+
+            raise UsageError(f"no command named {args[0]!r}.", did_you_mean(args[0], COMMANDS))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: mlzoo list, then mlzoo run MODEL.",
+)
+@click.version_option(package_name="mlzoo-core", prog_name="mlzoo")
+@click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
+def cli(debug: bool) -> None:
+    """Published systems as plugins: run them, check their numbers, add your own."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is fetched behind the user's back
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Entry point of the command ``mlzoo``: exit 0 when done, 2 for usage, 1 for failure."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if "--debug" in words:  # also after the command's name
+        words = ["--debug", *(word for word in words if word != "--debug")]
+    sys.exit(_guarded(words, debug="--debug" in words))
+
+
+def _guarded(words: list[str], *, debug: bool) -> int:
+    try:
+        code = cli.main(args=words, prog_name="mlzoo", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "mlzoo"
+        return _fail(error.format_message(), f"See: {where} --help", 2)
+    except click.ClickException as error:
+        return _fail(error.format_message(), "", error.exit_code)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("interrupted.", "", 130)
+    except MlzooError as error:
+        if debug:
+            raise
+        return _fail(error.message, error.fix, error.exit_code)
+    except BrokenPipeError:  # e.g. `mlzoo list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if debug:
+            raise
+        text = " ".join(str(error).split())
+        return _fail(f"{type(error).__name__}: {text}", "This is a bug; --debug shows where.", 1)
+
+
+def _fail(message: str, fix: str, code: int) -> int:
+    print(f"mlzoo: error: {message}" + (f"\n{fix}" if fix else ""), file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

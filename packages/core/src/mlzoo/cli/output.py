@@ -1,0 +1,103 @@
+"""Tables and JSON on standard output, warnings on standard error."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from mlzoo.registry import Registry, registry
+
+
+@functools.cache
+def installed() -> Registry:
+    """The registry; what is wrong with plugins is said once, on standard error."""
+    found = registry()
+    for failure in found.failures:
+        click.echo(f"mlzoo: warning: {failure}", err=True)
+    return found
+
+
+def print_json(value: Any) -> None:
+    """Strict JSON, indented."""
+    from mlzoo.files import json_text
+
+    click.echo(json_text(value), nl=False)
+
+
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", numeric: int = 0
+) -> None:
+    """A rich table in a terminal, aligned plain text elsewhere.
+
+    Args:
+        columns: the headings.
+        rows: as many cells each.
+        title: a line above.
+        numeric: the columns from this one on are right-aligned (0: none).
+    """
+    if sys.stdout.isatty():
+        _rich_table(columns, rows, title, numeric)
+        return
+    if title:
+        click.echo(title)
+    for line in plain_table(columns, rows, numeric):
+        click.echo(line)
+
+
+def plain_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: int = 0
+) -> list[str]:
+    """Lines of an aligned table."""
+    cells = [list(columns), *[list(row) for row in rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+
+    def line(row: Sequence[str]) -> str:
+        padded = [
+            cell.rjust(width) if numeric and i >= numeric else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        return "  ".join(padded).rstrip()
+
+    return [line(cells[0]), "  ".join("-" * width for width in widths), *map(line, cells[1:])]
+
+
+def _rich_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], title: str, numeric: int
+) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(title) or None, title_justify="left")
+    for i, column in enumerate(columns):
+        right = bool(numeric) and i >= numeric
+        table.add_column(escape(column), justify="right" if right else "left", no_wrap=right)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    Console().print(table)
+
+
+def format_metric(value: float | None, unit: str) -> str:
+    """One decimal for percentages, four for the rest; a dash for what is not there."""
+    if value is None or value != value:
+        return "-"
+    return f"{value:.1f}" if unit == "%" else f"{value:.4f}"
+
+
+def human_size(size: int | None) -> str:
+    """``1.5 GB``."""
+    if size is None:
+        return "?"
+    amount, unit = float(size), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if amount < 1000 or unit == "TB":
+            break
+        amount /= 1000
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")

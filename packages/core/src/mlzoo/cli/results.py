@@ -1,0 +1,94 @@
+"""How results are shown: metrics by split, with chance level and ceiling beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from mlzoo.cli.output import format_metric, print_table
+from mlzoo.experiment import Result
+from mlzoo.run_directory import RunRecord
+from mlzoo.specs import Metric
+
+
+def show_result(result: Result, metrics: Mapping[str, Metric]) -> None:
+    """One run: a table of splits and views, and what it may be compared with."""
+    results = result.results
+    selection = results["selection"]
+    title = (
+        f"{results['model']} on {results['dataset']}, seed {results['seed']}: "
+        f"epoch {selection['epoch']} ({selection['label']})"
+    )
+    show_metrics(result.metrics, metrics, results["references"], title)
+    if "honest" in results:
+        _show_inflation(results, metrics)
+    for number in results["published"]:
+        mark = "verified" if number["verified"] else "unverified"
+        reason = f" ({number['reason']})" if number["reason"] else ""
+        click.echo(
+            f"published {number['metric']} {number['published']:g} ({mark}, {number['source']}): "
+            f"{number['verdict']}{reason}"
+        )
+    if results["data"]["limited"]:
+        click.echo("--limit was used: a try, not a result")
+    click.echo(f"kept in {result.directory}")
+    for figure in sorted((result.directory / "figures").glob("*.png")):
+        click.echo(f"figure  {figure}")
+
+
+def show_metrics(
+    by_split: Mapping[str, Mapping[str, float]],
+    metrics: Mapping[str, Metric],
+    references: Mapping[str, Mapping[str, float]],
+    title: str,
+) -> None:
+    """Rows are metrics, columns are splits; chance levels and ceilings stand at the end."""
+    splits = list(by_split)
+    shown = [name for name in metrics if any(name in by_split[split] for split in splits)]
+    rows = [
+        [
+            _with_unit(name, metrics[name].unit),
+            *(format_metric(by_split[split].get(name), metrics[name].unit) for split in splits),
+            reference_text(references.get(name, {}), metrics[name].unit),
+        ]
+        for name in shown
+    ]
+    print_table(["metric", *splits, "reference"], rows, title=title)
+
+
+def _with_unit(name: str, unit: str) -> str:
+    return f"{name} {unit}".strip()
+
+
+def reference_text(values: Mapping[str, float], unit: str) -> str:
+    """``chance 50.0, true effect 83.3``."""
+    return ", ".join(f"{label} {format_metric(value, unit)}" for label, value in values.items())
+
+
+def _show_inflation(results: Mapping[str, Any], metrics: Mapping[str, Metric]) -> None:
+    honest = results["honest"]
+    rows = [
+        [
+            name,
+            format_metric(results["metrics"]["test"][name], metrics[name].unit),
+            format_metric(honest["metrics"]["test"][name], metrics[name].unit),
+            format_metric(honest["selection_inflation"][name], metrics[name].unit),
+        ]
+        for name in honest["selection_inflation"]
+    ]
+    heads = ["test metric", "selected on test data", "selected on val", "selection inflation"]
+    click.echo()
+    print_table(heads, rows, numeric=1)
+
+
+def show_seeds(results: Sequence[Result]) -> None:
+    """Several seeds of one experiment: mean, spread and extremes."""
+    from mlzoo.report.table import summarise
+
+    table = summarise([RunRecord(result.directory) for result in results])
+    print_table(table.columns, table.rows, title=table.title, numeric=1)
+    for note in table.notes:
+        click.echo(note)
+    click.echo(f"kept in {results[0].directory.parent}")

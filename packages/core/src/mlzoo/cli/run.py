@@ -1,0 +1,174 @@
+"""``mlzoo run MODEL``: the options follow from the model and the dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mlzoo.cli.options import (
+    OptionsCommand,
+    config_options,
+    given_values,
+    parse_seeds,
+)
+from mlzoo.cli.output import installed, print_json, print_table
+
+
+class RunGroup(click.Group):
+    """Models as sub-commands, built when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [entry.spec.name for entry in installed().models]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        records = [(entry.spec.name, entry.spec.summary) for entry in installed().models]
+        with formatter.section("Models"):
+            formatter.write_dl(
+                records or [("(none)", "install one: python -m pip install mlzoo-mdn")]
+            )
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        return args[0], build_command(args[0], args[1:]), args[1:]
+
+
+@click.group(cls=RunGroup, subcommand_metavar="MODEL [OPTIONS]")
+def run() -> None:
+    """Train a model, score it, and keep everything in a run directory.
+
+    Without --dataset the model's embedded default is used. `mlzoo run MODEL --help` lists every option
+    with the default in force and where it comes from.
+    """
+
+
+def build_command(model: str, arguments: list[str]) -> click.Command:
+    """The command of one model, with the options of the dataset and preset that are asked for."""
+    from mlzoo.planning import make_plan, option_set
+
+    installed()
+    early = _early_values(arguments)
+    plan = make_plan(
+        model, early["dataset"], preset=early["preset"], config_file=_path(early["config"])
+    )
+    options = option_set(plan.model_entry, plan.dataset_entry)
+
+    def callback(**params: Any) -> None:
+        start(model, plan.dataset.name, given_values(options, params), params)
+
+    spec = plan.model
+    variants = [key.partition("/")[2] for key in spec.presets if "/" in key]
+    return OptionsCommand(
+        model,
+        callback=callback,
+        help=f"{spec.summary}.\n\nDataset: {plan.dataset.name} ({plan.dataset.summary}).",
+        params=[
+            *_machine_options(variants),
+            *config_options(options, plan.options, model, plan.dataset.name),
+        ],
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+def _early_values(arguments: list[str]) -> dict[str, str | None]:
+    """--dataset, --preset and --config decide which options there are, so they are read first."""
+    found: dict[str, str | None] = {"dataset": None, "preset": None, "config": None}
+    for position, word in enumerate(arguments):
+        name, equals, value = word.removeprefix("--").partition("=")
+        if word.startswith("--") and name in found:
+            found[name] = value if equals else next(iter(arguments[position + 1 :]), None)
+    return found
+
+
+def _path(value: str | None) -> Path | None:
+    return Path(value) if value else None
+
+
+def _machine_options(variants: list[str]) -> list[click.Option]:
+    """What is no option of the experiment: where it runs, where it is kept, what is shown."""
+    preset = (
+        f"variant of the preset: {', '.join(variants)}" if variants else "variant of the preset"
+    )
+    folder = click.Path(file_okay=False, path_type=Path)
+    return [
+        click.Option(["--dataset"], metavar="NAME", help="dataset of the model's task"),
+        click.Option(["--preset"], metavar="NAME", help=preset),
+        click.Option(["--config"], metavar="FILE", help="file of options: .json, .toml, .yaml"),
+        click.Option(["--seeds"], metavar="0-4", help="several runs, one a seed, and their spread"),
+        click.Option(["--device"], default="auto", help="auto, cpu, cuda, cuda:1, mps  [auto]"),
+        click.Option(["--data-dir"], type=folder, help="data root  [MLZOO_DATA or the user's]"),
+        click.Option(
+            ["--out"], type=folder, default=Path("runs"), help="where runs are kept  [runs]"
+        ),
+        click.Option(
+            ["--stop-after"], type=click.IntRange(1), help="stop after N epochs, resumable"
+        ),
+        click.Option(["--no-figures"], is_flag=True, help="draw no figures"),
+        click.Option(
+            ["--show-config"], is_flag=True, help="value and source of every option; exit"
+        ),
+        click.Option(["--quiet"], is_flag=True, help="show no progress"),
+        click.Option(["--json", "as_json"], is_flag=True, help="results as JSON"),
+    ]
+
+
+def start(model: str, dataset: str, given: dict[str, Any], params: dict[str, Any]) -> None:
+    """Run one seed or several."""
+    from mlzoo.planning import make_plan
+
+    if params["seeds"] and "seed" in given:
+        raise click.UsageError("--seed and --seeds exclude each other.")
+    seeds: list[int | None] = [*parse_seeds(params["seeds"])] if params["seeds"] else [None]
+    plans = [
+        make_plan(
+            model,
+            dataset,
+            preset=params["preset"],
+            config_file=_path(params["config"]),
+            options={**given, **({} if seed is None else {"seed": seed})},
+            data_dir=params["data_dir"],
+        )
+        for seed in seeds
+    ]
+    if params["show_config"]:
+        _show_config(plans[0], params["as_json"])
+        return
+    from mlzoo.cli.results import show_result, show_seeds
+    from mlzoo.experiment import execute
+    from mlzoo.progress import default_progress
+
+    if not params["dataset"] and not params["config"] and not params["quiet"]:
+        click.echo(f"no --dataset given: {model} runs on its default, {dataset}", err=True)
+    results = []
+    for plan in plans:
+        if len(plans) > 1 and not params["quiet"]:
+            click.echo(f"seed {plan.options.run.seed}", err=True)
+        result = execute(
+            plan,
+            out=params["out"],
+            device=params["device"],
+            stop_after=params["stop_after"],
+            figures=not params["no_figures"],
+            progress=default_progress(params["quiet"]),
+        )
+        results.append(result)
+    if params["as_json"]:
+        values = [{**r.results, "directory": str(r.directory)} for r in results]
+        print_json(values if params["seeds"] else values[0])
+    elif len(results) == 1:
+        show_result(results[0], plans[0].metrics)
+    else:
+        show_seeds(results)
+
+
+def _show_config(plan: Any, as_json: bool) -> None:
+    if as_json:
+        print_json(plan.config_json())
+        return
+    options = plan.options
+    rows = [[key, str(value), options.sources[key]] for key, value in options.values.items()]
+    print_table(
+        ["option", "value", "source"], rows, title=f"{plan.model.name} on {plan.dataset.name}"
+    )

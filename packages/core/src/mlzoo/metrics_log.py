@@ -1,0 +1,91 @@
+"""``metrics.jsonl``: one JSON object a line, for steps and for evaluations."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlzoo.errors import NonFiniteError
+from mlzoo.files import atomic_write
+
+if TYPE_CHECKING:
+    import torch
+
+    Number = float | int | torch.Tensor
+
+
+class MetricsLog:
+    """Appends rows; on an accelerator the values stay there and are fetched several steps at a time.
+
+    Rows reach the file when an epoch closes, before its checkpoint is written, so that log and
+    checkpoint agree after a crash up to the rows of an unfinished epoch, which ``rewind`` drops.
+    """
+
+    HELD_STEPS = 32
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._held: list[tuple[int, int, dict[str, Number]]] = []
+        self._sums: dict[str, list[float]] = {}
+
+    def hold(self, epoch: int, step: int, values: Mapping[str, Number]) -> dict[str, float]:
+        """Keep one step's values; returns the latest ones known on the host."""
+        detached = {k: v.detach() if hasattr(v, "detach") else v for k, v in values.items()}
+        self._held.append((epoch, step, detached))
+        on_host = all(
+            getattr(v, "device", None) is None or v.device.type == "cpu" for v in detached.values()
+        )  # type: ignore[union-attr]
+        return self.flush() if on_host or len(self._held) >= self.HELD_STEPS else {}
+
+    def flush(self) -> dict[str, float]:
+        """Write the held rows and return the last one.
+
+        Raises:
+            NonFiniteError: a value is NaN or infinite; names it, the epoch and the step.
+        """
+        latest: dict[str, float] = {}
+        held, self._held = self._held, []
+        for epoch, step, values in held:
+            latest = {name: float(value) for name, value in values.items()}
+            self.append({"epoch": epoch, "step": step, **latest})
+            for name, value in latest.items():
+                if not math.isfinite(value):
+                    raise NonFiniteError(f"{name} became {value} in epoch {epoch}, at step {step}.")
+                self._sums.setdefault(name, []).append(value)
+        return latest
+
+    def epoch_means(self) -> dict[str, float]:
+        """The means since the last call."""
+        means = {name: math.fsum(values) / len(values) for name, values in self._sums.items()}
+        self._sums = {}
+        return means
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Write one row now; non-finite numbers become null."""
+        clean = {
+            k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()
+        }
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(clean) + "\n")
+
+    def rewind(self, epoch: int) -> int:
+        """Drop the rows after ``epoch``; returns the last step that is left."""
+        rows = [row for row in read_rows(self.path) if row["epoch"] <= epoch]
+        with atomic_write(self.path) as file:
+            file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
+        return max((row.get("step", 0) for row in rows), default=0)
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a metrics file; a line cut off by a crash ends it."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            try:
+                yield json.loads(line)
+            except ValueError:
+                return

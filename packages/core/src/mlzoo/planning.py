@@ -1,0 +1,193 @@
+"""What is to be run: model, dataset, evaluators and options, settled before anything heavy happens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlzoo.config import RESERVED, Config, Layer, Options, OptionSet, read_config_file
+from mlzoo.data.manifest import require
+from mlzoo.data.root import data_root, dataset_folder
+from mlzoo.errors import DataError, PluginError, UsageError, did_you_mean
+from mlzoo.plugins import Plugin, Registered
+from mlzoo.registry import Registry, registry, resolve
+from mlzoo.specs import DatasetSpec, EvaluatorSpec, Metric, ModelSpec
+
+if TYPE_CHECKING:
+    from mlzoo.contracts import Model, TaskData
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A model on a dataset with its options resolved."""
+
+    model_entry: Registered
+    dataset_entry: Registered
+    evaluator_entries: tuple[Registered, ...]
+    options: Options
+    preset: str | None
+    data_dir: Path | None
+
+    @property
+    def model(self) -> ModelSpec:
+        """The model's spec."""
+        return self.model_entry.spec  # type: ignore[no-any-return]
+
+    @property
+    def dataset(self) -> DatasetSpec:
+        """The dataset's spec."""
+        return self.dataset_entry.spec  # type: ignore[no-any-return]
+
+    @property
+    def evaluators(self) -> tuple[EvaluatorSpec, ...]:
+        """The task's evaluators."""
+        return tuple(entry.spec for entry in self.evaluator_entries)
+
+    @cached_property
+    def metrics(self) -> dict[str, Metric]:
+        """Every metric of the task by name, in the order of display."""
+        return {name: m for spec in self.evaluators for name, m in spec.metrics.items()}
+
+    @property
+    def main_metric(self) -> str:
+        """The metric that steers the selection."""
+        return next(name for name, metric in self.metrics.items() if metric.main)
+
+    @property
+    def plugins(self) -> set[Plugin]:
+        """Everybody who contributes."""
+        entries = (self.model_entry, self.dataset_entry, *self.evaluator_entries)
+        return {entry.plugin for entry in entries}
+
+    def config_json(self) -> dict[str, Any]:
+        """The content of ``config.json``."""
+        return self.options.to_json(self.model.name, self.dataset.name, self.preset)
+
+    def with_dataset(self, name: str) -> Plan:
+        """The same model on another dataset of its task, for ``eval --dataset``; dataset options
+        are that dataset's defaults."""
+        entry = registry().dataset(name, self.model.task)
+        cls = dataset_config(entry)
+        options = replace(self.options, dataset=cls() if cls else None)
+        return replace(self, dataset_entry=entry, options=options)
+
+    def load_data(self) -> TaskData:
+        """Load the dataset, checked for its files first and limited last.
+
+        Raises:
+            DataError: files are missing or damaged.
+        """
+        return load(self.dataset_entry, self.data_dir, self.options.dataset, self.options.run.limit)
+
+    def build(self, data: TaskData) -> Model:
+        """The model, with fresh weights."""
+        factory = resolve(self.model.factory, self.model_entry.plugin)
+        return factory(self.options.model, data)  # type: ignore[no-any-return]
+
+
+def load(
+    entry: Registered, data_dir: Path | None, options: Config | None, limit: int | None = None
+) -> TaskData:
+    """Load a dataset from ``<data root>/<name>``."""
+    spec: DatasetSpec = entry.spec
+    root = data_root(data_dir)
+    require(spec, root)
+    data: TaskData = resolve(spec.load, entry.plugin)(dataset_folder(root, spec.name), options)
+    if "test" not in data.splits:
+        raise DataError(f"dataset {spec.name!r} has no test split, only {', '.join(data.splits)}.")
+    return data.limited(limit) if limit is not None else data
+
+
+def model_config(entry: Registered) -> type[Config]:
+    """The option class of a model."""
+    return _config_class(entry, entry.spec.config)
+
+
+def dataset_config(entry: Registered) -> type[Config] | None:
+    """The option class of a dataset, if it has options."""
+    return _config_class(entry, entry.spec.config) if entry.spec.config else None
+
+
+def _config_class(entry: Registered, ref: str) -> type[Config]:
+    cls = resolve(ref, entry.plugin)
+    if not (isinstance(cls, type) and issubclass(cls, Config)):
+        raise PluginError(f"{entry.plugin}: {ref} must be a subclass of mlzoo.Config.")
+    return cls
+
+
+def option_set(model: Registered, dataset: Registered) -> OptionSet:
+    """All options of a model on a dataset."""
+    return OptionSet(model_config(model), dataset_config(dataset))
+
+
+def preset_layers(spec: ModelSpec, dataset: str, variant: str | None) -> list[Layer]:
+    """The dataset's preset, then the variant's.
+
+    Raises:
+        UsageError: there is no such variant.
+    """
+    names = [dataset] if dataset in spec.presets else []
+    if variant is not None:
+        name = f"{dataset}/{variant}"
+        if name not in spec.presets:
+            variants = [
+                key.partition("/")[2] for key in spec.presets if key.startswith(f"{dataset}/")
+            ]
+            raise UsageError(
+                f"{spec.name} has no preset {variant!r} for {dataset}.",
+                did_you_mean(variant, variants),
+            )
+        names.append(name)
+    return [Layer(f"preset {name}", spec.presets[name]) for name in names]
+
+
+def choose(
+    model: str, dataset: str | None, config_file: Path | None, reg: Registry
+) -> tuple[Registered, Registered, dict[str, Any]]:
+    """Model and dataset: the dataset named, else the file's, else the model's embedded default.
+
+    Returns them with the content of the config file.
+    """
+    model_entry = reg.model(model)
+    spec: ModelSpec = model_entry.spec
+    content = read_config_file(config_file) if config_file else {}
+    if content.get("model", model) != model:
+        raise UsageError(f"{config_file} is for the model {content['model']!r}, not {model!r}.")
+    name = dataset or content.get("dataset") or spec.default_dataset
+    return model_entry, reg.dataset(str(name), spec.task), content
+
+
+def make_plan(
+    model: str,
+    dataset: str | None = None,
+    *,
+    preset: str | None = None,
+    config_file: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    data_dir: Path | None = None,
+) -> Plan:
+    """Settle everything that needs no data.
+
+    Raises:
+        UsageError: unknown name, key or preset, or a value that does not fit.
+    """
+    reg = registry()
+    model_entry, dataset_entry, content = choose(model, dataset, config_file, reg)
+    # A run's config.json holds every value: its preset is history, not a layer.
+    preset = preset or (content.get("preset") if "sources" not in content else None)
+    values = {key: value for key, value in content.items() if key not in RESERVED}
+    layers = preset_layers(model_entry.spec, dataset_entry.spec.name, preset)
+    if config_file:
+        layers.append(Layer(f"file {config_file.name}", values))
+    layers.append(Layer("option", dict(options or {})))
+    return Plan(
+        model_entry=model_entry,
+        dataset_entry=dataset_entry,
+        evaluator_entries=tuple(reg.evaluators_for(model_entry.spec.task)),
+        options=option_set(model_entry, dataset_entry).resolve(layers),
+        preset=preset,
+        data_dir=data_dir,
+    )

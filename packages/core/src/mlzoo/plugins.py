@@ -1,0 +1,215 @@
+"""Discovery: every plugin in its own try/except, every failure attributed to who caused it.
+
+A plugin that cannot be imported, breaks a hook or returns something else than specs costs one warning
+and nothing more: the command line and all other plugins go on.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import traceback
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import pluggy
+
+from mlzoo import hookspecs
+from mlzoo.errors import PluginError
+from mlzoo.specs import DatasetSpec, EvaluatorSpec, ModelSpec, Spec
+
+HOOKS: dict[str, type[Spec]] = {
+    "mlzoo_datasets": DatasetSpec,
+    "mlzoo_models": ModelSpec,
+    "mlzoo_evaluators": EvaluatorSpec,
+}
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """An entry point of the group ``mlzoo`` and the distribution that brought it."""
+
+    name: str
+    module: str
+    distribution: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}"
+
+    @property
+    def uninstall(self) -> str:
+        """The line that removes it."""
+        return f"python -m pip uninstall {self.distribution}"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A spec and the plugin it came from."""
+
+    spec: Any
+    plugin: Plugin
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What is wrong with a plugin. ``skipped`` tells whether its specs were left out."""
+
+    plugin: Plugin
+    reason: str
+    skipped: bool = True
+    trace: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        verb = "is skipped" if self.skipped else "needs a look"
+        return (
+            f"plugin '{self.plugin.name}' ({self.plugin}) {verb}: {self.reason}\n"
+            f"Remove it with: {self.plugin.uninstall}"
+        )
+
+
+@dataclass
+class Discovery:
+    """Everything found: plugins that work, their specs, and what failed."""
+
+    plugins: list[Plugin] = field(default_factory=list)
+    registered: list[Registered] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+
+def discover(points: Iterable[EntryPoint] | None = None) -> Discovery:
+    """Load all plugins, in the order of their distributions' names.
+
+    ``MLZOO_PLUGINS=a,b`` limits what is loaded (entry point or distribution names);
+    ``MLZOO_STRICT=1`` raises the first failure instead of collecting it.
+
+    Raises:
+        PluginError: in strict mode.
+    """
+    found = Discovery()
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    for plugin, point in _chosen(
+        entry_points(group=hookspecs.PROJECT) if points is None else points
+    ):
+        try:
+            specs = _load(manager, plugin, point, found.failures)
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # a plugin may even call sys.exit while it is imported
+            found.failures.append(Failure(plugin, _reason(error), trace=traceback.format_exc()))
+        else:
+            found.plugins.append(plugin)
+            found.registered.extend(Registered(spec, plugin) for spec in specs)
+    found.failures.extend(_duplicates(found.registered))
+    if found.failures and os.environ.get("MLZOO_STRICT") == "1":
+        failure = found.failures[0]
+        raise PluginError(str(failure) + ("\n" + failure.trace if failure.trace else ""))
+    return found
+
+
+def _chosen(points: Iterable[EntryPoint]) -> Iterator[tuple[Plugin, EntryPoint]]:
+    wanted = {
+        name.strip() for name in os.environ.get("MLZOO_PLUGINS", "").split(",") if name.strip()
+    }
+    plugins = [(_describe(point), point) for point in points]
+    for plugin, point in sorted(plugins, key=lambda pair: (pair[0].distribution, pair[0].name)):
+        if not wanted or wanted & {plugin.name, plugin.distribution}:
+            yield plugin, point
+
+
+def _describe(point: EntryPoint) -> Plugin:
+    distribution = point.dist
+    name = distribution.name if distribution else "unknown distribution"
+    version = distribution.version if distribution else "?"
+    return Plugin(name=point.name, module=point.value, distribution=name, version=version)
+
+
+def _load(
+    manager: pluggy.PluginManager, plugin: Plugin, point: EntryPoint, failures: list[Failure]
+) -> list[Spec]:
+    """Import one plugin and collect its specs; a misspelt hook is reported, the rest is kept."""
+    module = point.load()
+    try:
+        manager.register(module, name=f"{plugin.distribution}:{plugin.name}")
+        unknown = _unknown_hooks(manager, module)
+        failures.extend(Failure(plugin, reason, skipped=False) for reason in unknown)
+        specs: list[Spec] = []
+        for hook in HOOKS:
+            specs.extend(_call(manager, module, hook))
+        if not specs and not unknown:
+            raise PluginError(
+                f"{plugin.module} brings nothing: no function marked with @hookimpl returned a spec"
+            )
+    except BaseException:
+        if manager.is_registered(module):
+            manager.unregister(module)
+        raise
+    return specs
+
+
+def _unknown_hooks(manager: pluggy.PluginManager, module: object) -> list[str]:
+    """Misspelt hooks, and hooks that somebody forgot to mark: both would be silent otherwise."""
+    callers = manager.get_hookcallers(module) or []
+    marked = {caller.name for caller in callers}
+    reasons = []
+    for name in sorted(marked | {n for n in dir(module) if n.startswith("mlzoo_")}):
+        if name in HOOKS and name in marked:
+            continue
+        if name in HOOKS:
+            reasons.append(f"{name} is not marked with @hookimpl, so it is never called")
+        elif name in marked or callable(getattr(module, name)):
+            close = difflib.get_close_matches(name, HOOKS, n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]}?" if close else f"the hooks are {', '.join(HOOKS)}."
+            reasons.append(f"{name} is not a hook; {hint}")
+    return reasons
+
+
+def _call(manager: pluggy.PluginManager, module: object, hook: str) -> list[Spec]:
+    caller = manager.subset_hook_caller(hook, [p for p in manager.get_plugins() if p is not module])
+    kind = HOOKS[hook]
+    specs: list[Spec] = []
+    for returned in caller():
+        if isinstance(returned, str | bytes) or not isinstance(returned, Iterable):
+            raise PluginError(
+                f"{hook} must return an iterable of {kind.__name__}, got {returned!r}"
+            )
+        for spec in returned:
+            if not isinstance(spec, kind):
+                raise PluginError(f"{hook} must give {kind.__name__}, got {type(spec).__name__}")
+            specs.append(spec)
+    names = [(spec.task if kind is not ModelSpec else "", spec.name) for spec in specs]
+    for task_and_name in names:
+        if names.count(task_and_name) > 1:
+            raise PluginError(f"{hook} gives {task_and_name[1]!r} twice")
+    return specs
+
+
+def identity(spec: Spec) -> tuple[str, ...]:
+    """What must be unique: a model's name; a dataset's or evaluator's name within its task."""
+    return (
+        ("model", spec.name) if isinstance(spec, ModelSpec) else (_kind(spec), spec.task, spec.name)
+    )
+
+
+def _kind(spec: Spec) -> str:
+    return {ModelSpec: "model", DatasetSpec: "dataset", EvaluatorSpec: "evaluator"}[type(spec)]
+
+
+def _duplicates(registered: list[Registered]) -> Iterator[Failure]:
+    first: dict[tuple[str, ...], Plugin] = {}
+    for entry in registered:
+        owner = first.setdefault(identity(entry.spec), entry.plugin)
+        if owner is not entry.plugin:
+            kind, name = _kind(entry.spec), entry.spec.name
+            reason = f"{kind} '{name}' is also brought by {owner}; neither can be used by that name"
+            yield Failure(entry.plugin, reason, skipped=False)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, PluginError):
+        return error.message
+    text = str(error).splitlines()[0] if str(error) else "no message"
+    return f"{type(error).__name__}: {text}"

@@ -1,0 +1,225 @@
+"""A run's folder: its creation, its ``run.json``, and reading it back.
+
+::
+
+    runs/<model>-<dataset>/<time>-s<seed>-<id>/
+      config.json run.json environment.txt metrics.jsonl log.txt
+      checkpoints/ predictions/ results.json figures/
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlzoo.errors import RunError
+from mlzoo.files import atomic_write, write_json
+from mlzoo.metrics_log import read_rows
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from mlzoo.contracts import TaskData
+
+
+def create(out: Path, model: str, dataset: str, seed: int) -> Path:
+    """Make a new folder that no other run shares, even one started in the same second.
+
+    Raises:
+        RunError: ``out`` cannot be written.
+    """
+    parent = out / f"{model}-{dataset}"
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            stamp = time.strftime("%Y%m%d-%H%M%S")
+            directory = parent / f"{stamp}-s{seed}-{secrets.token_hex(2)}"
+            try:
+                directory.mkdir()
+            except FileExistsError:
+                continue
+            for name in ("checkpoints", "predictions", "figures"):
+                (directory / name).mkdir()
+            return directory
+    except OSError as error:
+        raise RunError(
+            f"cannot create a run below {out}: {error.strerror or error}.",
+            "Choose another place with --out DIR.",
+        ) from error
+
+
+class RunInfo:
+    """``run.json``: status, times, host, versions; rewritten whole at every change."""
+
+    def __init__(self, directory: Path, **facts: Any) -> None:
+        self.path = directory / "run.json"
+        self.facts: dict[str, Any] = facts
+
+    def update(self, **facts: Any) -> None:
+        """Change some facts and write the file."""
+        self.facts.update(facts)
+        write_json(self.path, self.facts)
+
+    @classmethod
+    def read(cls, directory: Path) -> RunInfo:
+        """Of an existing run.
+
+        Raises:
+            RunError: the folder is not a run, or run.json is damaged.
+        """
+        path = directory / "run.json"
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise RunError(f"{directory} is not a run: it has no run.json.") from error
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} cannot be read: {error}") from error
+        return cls(directory, **facts)
+
+
+def machine_facts(packages: Iterable[str]) -> dict[str, Any]:
+    """Where and with what a run was made."""
+    from importlib.metadata import version
+
+    return {
+        "argv": sys.argv,
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in sorted(set(packages))},
+        "git": git_state(),
+    }
+
+
+def git_state() -> dict[str, Any] | None:
+    """Commit and dirtiness of the checkout the core runs from; None for an installed copy."""
+    here = Path(__file__)
+
+    def git(*words: str) -> str | None:
+        command = ["git", "-C", str(here.parent), *words]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    if git("ls-files", "--error-unmatch", here.name) is None:
+        return None
+    return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+
+
+def write_environment(directory: Path) -> None:
+    """``environment.txt``: every installed distribution, as pip would pin it."""
+    lines = sorted({f"{d.name}=={d.version}" for d in distributions()}, key=str.lower)
+    text = f"# Python {sys.version.split()[0]} on {platform.platform()}\n" + "\n".join(lines) + "\n"
+    with atomic_write(directory / "environment.txt") as file:
+        file.write(text.encode())
+
+
+def peak_memory_mb() -> float | None:
+    """Highest resident memory of this process so far, in MiB."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+
+
+def is_alive(info: Mapping[str, Any]) -> bool:
+    """Whether the process that wrote ``run.json`` still runs on this host."""
+    if info.get("status") != "running" or info.get("host") != socket.gethostname():
+        return False
+    pid = int(info["pid"])
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run read back from its folder; what figures and reports are made of."""
+
+    directory: Path
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        """``run.json``."""
+        return RunInfo.read(self.directory).facts
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """``config.json``: flat option values with ``model``, ``dataset``, ``preset``, ``sources``."""
+        return self._json("config.json")
+
+    @cached_property
+    def results(self) -> dict[str, Any]:
+        """``results.json``; empty if the run is not done."""
+        return self._json("results.json") if (self.directory / "results.json").exists() else {}
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """``metrics.jsonl``."""
+        return list(read_rows(self.directory / "metrics.jsonl"))
+
+    def curve(self, metric: str, split: str = "val") -> tuple[list[int], list[float]]:
+        """Epochs and values of one evaluated metric."""
+        rows = [r for r in self.rows if r.get("split") == split and r.get(metric) is not None]
+        return [r["epoch"] for r in rows], [r[metric] for r in rows]
+
+    def predictions(self, split: str) -> dict[str, npt.NDArray[np.generic]]:
+        """The stored prediction arrays of a split or ``split@view``."""
+        from mlzoo.data.readers import read_npz
+
+        return dict(read_npz(self.directory / "predictions" / f"{split}.npz"))
+
+    def load_data(self) -> TaskData:
+        """The data the run was made on, loaded again."""
+        from mlzoo.experiment import plan_of
+
+        return plan_of(self).load_data()
+
+    def _json(self, name: str) -> dict[str, Any]:
+        path = self.directory / name
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} cannot be read: {error}") from error
+        if not isinstance(value, dict):
+            raise RunError(f"{path} must hold an object.")
+        return value
+
+
+def find_runs(paths: Iterable[Path]) -> Iterator[RunRecord]:
+    """Every run at or below the given folders, oldest first within each.
+
+    Raises:
+        RunError: a path does not exist or holds no run.
+    """
+    for path in paths:
+        if not path.exists():
+            raise RunError(f"{path} does not exist.")
+        folders = sorted(info.parent for info in path.rglob("run.json"))
+        if not folders:
+            raise RunError(f"{path} holds no run (no run.json at or below it).")
+        yield from (RunRecord(folder) for folder in folders)

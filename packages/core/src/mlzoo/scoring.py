@@ -1,0 +1,136 @@
+"""From a trained model to ``results.json``: predict, store, score, compare with what was published."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlzoo.checkpoints import load_checkpoint, save_checkpoint
+from mlzoo.errors import PluginError, RunError, UsageError
+from mlzoo.files import write_arrays
+from mlzoo.registry import resolve
+from mlzoo.selection import HONEST_UNDER_TEST, LABELS
+from mlzoo.verdict import judge
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from mlzoo.contracts import Model, TaskData
+    from mlzoo.planning import Plan
+    from mlzoo.runs import Run
+
+    Scored = dict[str, tuple[dict[str, float], Mapping[str, npt.NDArray[np.generic]]]]
+
+
+def score(
+    plan: Plan, model: Model, data: TaskData, split: str, only: Collection[str] | None = None
+) -> tuple[dict[str, float], Mapping[str, npt.NDArray[np.generic]]]:
+    """Predict one split and score it with the task's evaluators; returns metrics and predictions.
+
+    Raises:
+        PluginError: an evaluator returns other metrics than its spec declares.
+    """
+    predictions = model.predict(split)
+    metrics: dict[str, float] = {}
+    for entry in plan.evaluator_entries:
+        if only is not None and entry.spec.name not in only:
+            continue
+        values = resolve(entry.spec.score, entry.plugin)(predictions, data)
+        if set(values) != set(entry.spec.metrics):
+            raise PluginError(
+                f"evaluator {entry.spec.name!r} of {entry.plugin} declares "
+                f"{', '.join(entry.spec.metrics)} but returned {', '.join(values)}."
+            )
+        metrics.update({name: float(values[name]) for name in entry.spec.metrics})
+    return metrics, predictions
+
+
+def score_all(
+    plan: Plan, model: Model, data: TaskData, only: Collection[str] | None = None
+) -> Scored:
+    """All scored splits, and each view of them the model offers (``test@running``)."""
+    views = tuple(getattr(model, "views", ()))
+    splits = [s for split in data.splits for s in (split, *(f"{split}@{v}" for v in views))]
+    return {split: score(plan, model, data, split, only) for split in splits}
+
+
+def results_of(plan: Plan, model: Model, data: TaskData, run: Run) -> dict[str, Any]:
+    """Score the selected weights, store predictions, and say everything a number needs."""
+    rule = plan.options.run.select
+    epoch = _select(model, run, "best.pt", run.epoch)
+    scored = score_all(plan, model, data)
+    for split, (_, predictions) in scored.items():
+        write_arrays(run.directory / "predictions" / f"{split}.npz", predictions)
+    metrics = {split: values for split, (values, _) in scored.items()}
+    results: dict[str, Any] = {
+        "model": plan.model.name,
+        "dataset": plan.dataset.name,
+        "task": plan.model.task,
+        "seed": plan.options.run.seed,
+        "selection": {"rule": rule, "label": LABELS[rule], "epoch": epoch},
+        "evaluators": {spec.name: spec.version for spec in plan.evaluators},
+        "main_metric": plan.main_metric,
+        "metrics": metrics,
+        "references": {name: dict(values) for name, values in data.references().items()},
+        "data": {"fingerprint": data.fingerprint(), "limited": plan.options.run.limit is not None},
+    }
+    if rule == "test" and len(run.selector.watched) > 1:
+        epoch = _select(model, run, HONEST_UNDER_TEST, run.epoch)
+        honest = {split: values for split, (values, _) in score_all(plan, model, data).items()}
+        results["honest"] = {
+            "rule": "val",
+            "label": LABELS["val"],
+            "epoch": epoch,
+            "metrics": honest,
+            "selection_inflation": {
+                name: metrics["test"][name] - honest["test"][name] for name in honest["test"]
+            },
+        }
+    results["published"] = judge(plan.model, results)
+    return results
+
+
+def _select(model: Model, run: Run, file: str, last_epoch: int) -> int:
+    """Put the selected weights into the model, finish them, and keep them as scored."""
+    path = run.checkpoints / file
+    epoch, finished = last_epoch, False
+    if run.selector.watched:
+        if not path.exists():
+            raise RunError(
+                f"the rule {run.selector.rule!r} kept no epoch: the model never gave a score to compare.",
+                "Choose --select last.",
+            )
+        saved = load_checkpoint(path)
+        model.load_state_dict(saved["model"])
+        epoch, finished = saved["epoch"], saved["finished"]
+    finish = getattr(model, "finish", None)
+    if finish is not None and not finished:
+        finish()
+    save_best(model, path, epoch)
+    return epoch
+
+
+def save_best(model: Model, path: Path, epoch: int) -> None:
+    """Keep weights that were finished and scored."""
+    save_checkpoint(path, {"model": model.state_dict(), "epoch": epoch, "finished": True})
+
+
+def load_best(model: Model, directory: Path, select: str) -> None:
+    """Load a finished run's weights: ``best`` as they were scored, or ``last`` and finish them.
+
+    Raises:
+        UsageError: another word.
+        CheckpointError: there is no such checkpoint, or it is damaged.
+    """
+    if select == "best":
+        model.load_state_dict(load_checkpoint(directory / "checkpoints" / "best.pt")["model"])
+    elif select == "last":
+        saved = load_checkpoint(directory / "checkpoints" / "last.pt")
+        model.load_state_dict(saved["state"]["model"])
+        finish = getattr(model, "finish", None)
+        if finish is not None:
+            finish()
+    else:
+        raise UsageError(f"select must be best or last, got {select!r}.")

@@ -1,0 +1,50 @@
+"""What one run says about a published number.
+
+One seed never proves a number, so a single run is at most *consistent*; the verdicts over seeds
+build on this. A number is not comparable at all when it was reached under other conditions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from mlzoo.specs import ModelSpec, Published
+
+Verdict = Literal["consistent (one seed)", "below", "above", "not comparable"]
+
+
+def judge(model: ModelSpec, results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every published number of the run's dataset beside ours, with verdict and reason."""
+    return [
+        _judge_one(number, results)
+        for number in model.published
+        if number.dataset == results["dataset"]
+    ]
+
+
+def _judge_one(number: Published, results: Mapping[str, Any]) -> dict[str, Any]:
+    ours = results["metrics"].get(number.split, {}).get(number.metric)
+    verdict: Verdict
+    reason = ""
+    if ours is None:
+        verdict, reason = "not comparable", f"the run has no {number.metric} on {number.split}"
+    elif results["data"]["limited"]:
+        verdict, reason = "not comparable", "the run used limited data"
+    elif number.selection != results["selection"]["rule"]:
+        verdict = "not comparable"
+        reason = f"published under {number.selection}, run under {results['selection']['rule']}"
+    elif abs(ours - number.value) <= number.tolerance:
+        verdict = "consistent (one seed)"
+    else:
+        verdict = "below" if ours < number.value else "above"
+    return {
+        "metric": number.metric,
+        "split": number.split,
+        "published": number.value,
+        "source": number.source,
+        "verified": number.verified,
+        "ours": ours,
+        "verdict": verdict,
+        "reason": reason,
+    }
