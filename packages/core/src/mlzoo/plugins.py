@@ -211,5 +211,7 @@ def _duplicates(registered: list[Registered]) -> Iterator[Failure]:
 def _reason(error: BaseException) -> str:
     if isinstance(error, PluginError):
         return error.message
-    text = str(error).splitlines()[0] if str(error) else "no message"
-    return f"{type(error).__name__}: {text}"
+    lines = str(error).strip().splitlines() or ["no message"]
+    if isinstance(error, pluggy.PluginValidationError):
+        lines = [lines[-1]]  # what is wrong; the lines before only repeat which hook
+    return f"{type(error).__name__}: {lines[0]}"

@@ -1,0 +1,243 @@
+"""The contract suite for plugin authors, two lines in a test file::
+
+    from mlzoo.testing import ContractSuite
+    class TestContract(ContractSuite): distribution = "my-distribution"
+
+Every check is also a plain function that raises ``AssertionError`` with the culprit's name. Models
+are trained with their preset ``<default dataset>/smoke``, which should take seconds.
+"""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from mlzoo.config import Config
+from mlzoo.experiment import Result, evaluate, resume, run
+from mlzoo.plugins import Registered
+from mlzoo.progress import Progress
+from mlzoo.registry import registry, resolve
+from mlzoo.specs import DatasetSpec, EvaluatorSpec, ModelSpec, Ref
+
+HEAVY = ("torch", "numpy", "pydantic", "transformers", "sklearn", "scipy", "matplotlib", "h5py")
+MOST_OPTIONS = 40
+SMOKE = "smoke"
+
+
+def refs_of(spec: DatasetSpec | ModelSpec | EvaluatorSpec) -> Iterator[tuple[str, Ref]]:
+    """Every Ref of a spec with the name of its field."""
+    for name in ("load", "config", "prepare", "demo", "factory", "predict", "weights", "score"):
+        ref = getattr(spec, name, None)
+        if ref is not None:
+            yield name, ref
+    yield from getattr(spec, "figures", {}).items()
+
+
+def check_refs(entry: Registered) -> None:
+    """Every Ref can be imported, and is callable or a class."""
+    for field, ref in refs_of(entry.spec):
+        assert callable(resolve(ref, entry.plugin)), f"{entry.spec.name}.{field} is not callable"
+
+
+def check_options(entry: Registered) -> None:
+    """Options are described, typed as ``Config``, and few enough to read."""
+    if entry.spec.config is None:
+        return
+    cls = resolve(entry.spec.config, entry.plugin)
+    assert issubclass(cls, Config), f"{cls.__name__} must derive from mlzoo.Config"
+    assert len(cls.model_fields) <= MOST_OPTIONS, f"{cls.__name__} has too many options"
+    for name, field in cls.model_fields.items():
+        assert field.description, f"option {name} of {cls.__name__} has no description"
+
+
+def check_presets(entry: Registered) -> None:
+    """Every preset belongs to a dataset of the task and makes a valid config."""
+    from mlzoo.planning import option_set, preset_layers
+
+    spec: ModelSpec = entry.spec
+    for key in spec.presets:
+        name, _, variant = key.partition("/")
+        dataset = registry().dataset(name, spec.task)
+        layers = preset_layers(spec, name, variant or None)
+        option_set(entry, dataset).resolve(layers)
+
+
+def check_default_dataset(entry: Registered) -> None:
+    """``mlzoo run NAME`` needs no files, and can be tried in seconds."""
+    spec: ModelSpec = entry.spec
+    assert registry().dataset(spec.default_dataset, spec.task).spec.embedded
+    assert f"{spec.default_dataset}/{SMOKE}" in spec.presets, f"{spec.name} has no smoke preset"
+
+
+def check_published(entry: Registered) -> None:
+    """Published numbers speak of metrics that exist, and name their source."""
+    spec: ModelSpec = entry.spec
+    metrics = {m for e in registry().evaluators_for(spec.task) for m in e.spec.metrics}
+    for number in spec.published:
+        assert number.metric in metrics, f"{spec.name}: no metric {number.metric!r}"
+        assert number.source, f"{spec.name}: {number.metric} names no source"
+        assert number.selection in ("val", "last", "test", "unknown")
+
+
+def check_listing_is_light(distribution: str | None = None) -> None:
+    """Discovering plugins imports none of the heavy packages."""
+    code = (
+        "import sys; from mlzoo.registry import registry; registry(); "
+        f"print(*[name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not done.stdout.split(), f"listing {distribution or 'plugins'} imports {done.stdout}"
+
+
+def smoke_run(entry: Registered, out: Path, **changes: Any) -> Result:
+    """A short run of the model on its default dataset."""
+    settings: dict[str, Any] = {"preset": SMOKE, "device": "cpu", "seed": 0, "figures": False}
+    quiet = Progress(quiet=True)
+    return run(entry.spec.name, out=out, progress=quiet, **{**settings, **changes})
+
+
+def check_scores(entry: Registered, result: Result) -> None:
+    """The result has every scored split, finite main metrics, and stored predictions."""
+    main = result.results["main_metric"]
+    assert "test" in result.metrics
+    for split, metrics in result.metrics.items():
+        assert math.isfinite(metrics[main]), f"{entry.spec.name}: {main} on {split} is not finite"
+        assert (result.directory / "predictions" / f"{split}.npz").is_file()
+
+
+def check_eval_equals_results(result: Result) -> None:
+    """Scoring the checkpoint again gives results.json's numbers."""
+    assert _same(evaluate(result.directory, device="cpu"), result.metrics)
+
+
+def check_resume_is_exact(entry: Registered, straight: Result, out: Path) -> None:
+    """Stopped and resumed: the same weights, bit for bit, and the same numbers."""
+    from mlzoo.experiment import Interrupted
+
+    with pytest.raises(Interrupted):
+        smoke_run(entry, out, stop_after=1)
+    (half,) = (path.parent for path in out.rglob("run.json"))
+    resumed = resume(half, progress=Progress(quiet=True), figures=False)
+    assert _same(resumed.metrics, straight.metrics), "the numbers differ after resuming"
+    for name in ("last.pt", "best.pt"):
+        one, two = (_checkpoint(r.directory / "checkpoints" / name) for r in (straight, resumed))
+        assert _same(one, two), f"{name} differs after resuming"
+
+
+def check_seed_decides(entry: Registered, result: Result, out: Path) -> None:
+    """The same seed gives the same weights, another seed others."""
+    name = Path("checkpoints") / "best.pt"
+    first = _checkpoint(result.directory / name)["model"]
+    again = _checkpoint(smoke_run(entry, out / "again").directory / name)["model"]
+    other = _checkpoint(smoke_run(entry, out / "other", seed=1).directory / name)["model"]
+    assert _same(first, again), f"{entry.spec.name}: the same seed gave other weights"
+    assert not _same(first, other), f"{entry.spec.name}: the seed changes nothing"
+
+
+def check_demo(entry: Registered, out: Path) -> None:
+    """A dataset's demo is written in its real format: it verifies, loads, and can be run."""
+    from mlzoo.data.manifest import require
+    from mlzoo.data.root import dataset_folder
+    from mlzoo.experiment import load_dataset
+
+    spec: DatasetSpec = entry.spec
+    assert spec.demo is not None
+    folder = dataset_folder(out / "data", spec.name)
+    folder.mkdir(parents=True)
+    planted = resolve(spec.demo, entry.plugin)(folder, 0)
+    assert planted, f"{spec.name}: the demo does not tell what it planted"
+    require(spec, out / "data")
+    data = load_dataset(spec.name, task=spec.task, data_dir=out / "data")
+    assert data.fingerprint() == data.fingerprint()
+    for model in registry().models:
+        if model.spec.task == spec.task and f"{spec.name}/{SMOKE}" in model.spec.presets:
+            at = {"dataset": spec.name, "data_dir": out / "data"}
+            check_scores(model, smoke_run(model, out / "runs", **at))
+
+
+def _checkpoint(path: Path) -> dict[str, Any]:
+    from mlzoo.checkpoints import load_checkpoint
+
+    return dict(load_checkpoint(path))
+
+
+def _same(one: Any, two: Any) -> bool:
+    """Equality of nested containers, bit for bit for tensors; NaN equals NaN."""
+    import torch
+
+    if isinstance(one, torch.Tensor):
+        return isinstance(two, torch.Tensor) and one.dtype == two.dtype and torch.equal(one, two)
+    if isinstance(one, Mapping):
+        return one.keys() == two.keys() and all(_same(one[key], two[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(two) and all(map(_same, one, two))
+    if isinstance(one, float) and math.isnan(one):
+        return isinstance(two, float) and math.isnan(two)
+    return bool(one == two)
+
+
+class ContractSuite:
+    """Runs every check over the specs of one distribution, or of all when none is named."""
+
+    distribution: ClassVar[str | None] = None
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        reg = registry()
+        kinds = {
+            "model": reg.models,
+            "dataset": reg.datasets,
+            "demo_dataset": [entry for entry in reg.datasets if entry.spec.demo],
+            "entry": [*reg.models, *reg.datasets, *reg.evaluators],
+            "optioned": [*reg.models, *reg.datasets],
+        }
+        for name, entries in kinds.items():
+            if name in metafunc.fixturenames:
+                mine = [
+                    e for e in entries if self.distribution in (None, e.plugin.distribution)
+                ]
+                ids = [f"{type(e.spec).__name__}-{e.spec.name}" for e in mine]
+                metafunc.parametrize(name, mine, ids=ids, scope="class")
+
+    @pytest.fixture(scope="class")
+    def smoke(self, model: Registered, tmp_path_factory: pytest.TempPathFactory) -> Result:
+        """One smoke run a model, shared by the checks that only read it."""
+        return smoke_run(model, tmp_path_factory.mktemp("smoke"))
+
+    def test_listing_imports_nothing_heavy(self) -> None:
+        check_listing_is_light(self.distribution)
+
+    def test_every_ref_resolves(self, entry: Registered) -> None:
+        check_refs(entry)
+
+    def test_every_option_is_described(self, optioned: Registered) -> None:
+        check_options(optioned)
+
+    def test_every_preset_makes_a_config(self, model: Registered) -> None:
+        check_presets(model)
+
+    def test_default_dataset_needs_no_files(self, model: Registered) -> None:
+        check_default_dataset(model)
+
+    def test_published_numbers_name_known_metrics_and_sources(self, model: Registered) -> None:
+        check_published(model)
+
+    def test_smoke_run_scores_every_split(self, model: Registered, smoke: Result) -> None:
+        check_scores(model, smoke)
+
+    def test_eval_equals_results(self, smoke: Result) -> None:
+        check_eval_equals_results(smoke)
+
+    def test_resume_is_bit_equal(self, model: Registered, smoke: Result, tmp_path: Path) -> None:
+        check_resume_is_exact(model, smoke, tmp_path)
+
+    def test_seed_decides(self, model: Registered, smoke: Result, tmp_path: Path) -> None:
+        check_seed_decides(model, smoke, tmp_path)
+
+    def test_demo_loads_and_runs(self, demo_dataset: Registered, tmp_path: Path) -> None:
+        check_demo(demo_dataset, tmp_path)

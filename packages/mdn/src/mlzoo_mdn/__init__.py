@@ -1,0 +1,40 @@
+"""Metadata Normalization (CVPR 2021). Names are imported on first use; listing imports no torch."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlzoo_mdn.data import ConfoundedData, ConfoundedSplit
+    from mlzoo_mdn.dcor import squared_distance_correlation
+    from mlzoo_mdn.layer import MetadataNorm
+    from mlzoo_mdn.model import MDN
+    from mlzoo_mdn.recalibration import recalibrate
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ConfoundedData": "mlzoo_mdn.data",
+    "ConfoundedSplit": "mlzoo_mdn.data",
+    "MDN": "mlzoo_mdn.model",
+    "MetadataNorm": "mlzoo_mdn.layer",
+    "recalibrate": "mlzoo_mdn.recalibration",
+    "squared_distance_correlation": "mlzoo_mdn.dcor",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'mlzoo_mdn' has no attribute {name!r}")
+
+
+__all__ = [
+    "MDN",
+    "ConfoundedData",
+    "ConfoundedSplit",
+    "MetadataNorm",
+    "recalibrate",
+    "squared_distance_correlation",
+]

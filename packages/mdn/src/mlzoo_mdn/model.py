@@ -1,0 +1,172 @@
+"""Metadata Normalization as an mlzoo model: the training loop and the two ways to evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mlzoo.checkpoints import load_strict
+from mlzoo.errors import UsageError
+from mlzoo.runs import Run
+from mlzoo_mdn.config import MDNConfig
+from mlzoo_mdn.data import ConfoundedData, ConfoundedSplit
+from mlzoo_mdn.networks import build
+from mlzoo_mdn.recalibration import load_running_statistics, recalibrate, running_statistics
+from mlzoo_mdn.training import EarlyStopping, schedule_for
+
+
+class MDN:
+    """Baseline, Linear or Conv network with Metadata Normalization (section 3 of the paper).
+
+    Args:
+        config: the options.
+        data: images float32 [N, C, H, W], label int64 [N], metadata float64 [N, k] a split.
+
+    ``predict`` gives ``probability`` [N], ``label`` [N], ``metadata`` [N, k] and ``features`` [N, 84]
+    (fc1 after normalisation, before its relu). With ``statistics="exact"`` the view ``running`` shows
+    the published running averages beside the recomputed statistics.
+    """
+
+    def __init__(self, config: MDNConfig, data: ConfoundedData) -> None:
+        self.config = config
+        self.data = data
+        self.device = torch.device("cpu")
+        self.network = build(
+            config.network,
+            _columns(data.train),
+            data.train.images.shape[1:],
+            estimator=config.estimator,
+            momentum=config.momentum,
+            ridge=config.ridge,
+            names=("label", *data.metadata_names),
+        )
+        self.running: dict[str, Tensor] = {}
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """``running``, where the statistics were recomputed and both are worth a look."""
+        has_layers = bool(running_statistics(self.network))
+        return ("running",) if has_layers and self.config.statistics == "exact" else ()
+
+    def to(self, device: torch.device | str) -> MDN:
+        """Move the network."""
+        self.device = torch.device(device)
+        self.network.to(self.device)
+        return self
+
+    def fit(self, run: Run) -> None:
+        """Binary cross entropy with Adam (section 4 of the spec of the original program)."""
+        train = self.data.train
+        images = torch.from_numpy(train.images).to(self.device)  # [N, C, H, W]
+        label = torch.from_numpy(train.label).to(self.device, torch.float32)  # [N]
+        metadata = _columns(train).to(self.device)  # [N, 1 + k]
+
+        optimizer = torch.optim.Adam(self.network.parameters(), lr=self.config.learning_rate)
+        schedule = schedule_for(self.config, optimizer)
+        stopping = EarlyStopping(self.config.patience)
+
+        for epoch in run.epochs(
+            self.config.epochs,
+            model=self,
+            optimizer=optimizer,
+            schedule=schedule,
+            stopping=stopping,
+        ):
+            self.network.train()
+            order = torch.randperm(len(label), generator=run.generator(epoch)).to(self.device)
+            for rows in order.split(self.config.batch_size):
+                logit, _ = self.network(images[rows], metadata[rows])  # [m, 1]
+                loss = functional.binary_cross_entropy_with_logits(logit.squeeze(1), label[rows])
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                run.log(loss=loss)
+            run.evaluate(self)
+
+            if self.config.schedule == "plateau":
+                schedule.step(self.val_loss())
+            else:
+                schedule.step()
+            if self.config.patience and stopping.should_stop(self.val_loss()):
+                run.stop(f"no better val loss in {self.config.patience} epochs")
+
+    def finish(self) -> None:
+        """Replace the running averages by exact statistics over the training set."""
+        if self.config.statistics == "exact":
+            self.running = running_statistics(self.network)
+            recalibrate(self.network, list(self._batches(self.data.train, with_label=True)))
+
+    @torch.no_grad()
+    def val_loss(self) -> float:
+        """Sum of the val batches' mean losses, as the original program watches it."""
+        self.network.eval()
+        total = torch.zeros((), device=self.device)
+        label = torch.from_numpy(self.data.val.label).to(self.device, torch.float32)
+        batches = self._batches(self.data.val)
+        for rows, batch in zip(label.split(self.config.batch_size), batches, strict=True):
+            logit, _ = self.network(*batch)
+            total += functional.binary_cross_entropy_with_logits(logit.squeeze(1), rows)
+        return float(total)
+
+    @torch.no_grad()
+    def predict(self, split: str) -> dict[str, npt.NDArray[Any]]:
+        """Prediction arrays of ``val``, ``test``, or ``val@running``, ``test@running``."""
+        name, _, view = split.partition("@")
+        if view and view not in self.views:
+            raise UsageError(f"there is no view {view!r} of the predictions of {name!r}.")
+        samples = self.data[name]
+        if view and self.running:
+            exact = running_statistics(self.network)
+            load_running_statistics(self.network, self.running)
+            try:
+                return self._predict(samples)
+            finally:
+                load_running_statistics(self.network, exact)
+        return self._predict(samples)
+
+    def _predict(self, samples: ConfoundedSplit) -> dict[str, npt.NDArray[Any]]:
+        self.network.eval()
+        outputs = [self.network(*batch) for batch in self._batches(samples)]
+        return {
+            "probability": torch.cat([logit for logit, _ in outputs]).sigmoid()[:, 0].cpu().numpy(),
+            "label": samples.label,
+            "metadata": samples.metadata,
+            "features": torch.cat([features for _, features in outputs]).cpu().numpy(),
+        }
+
+    def _batches(
+        self, samples: ConfoundedSplit, *, with_label: bool = False
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images and metadata in order. Evaluation never needs the label, so it is not given it."""
+        images = torch.from_numpy(samples.images)
+        columns = _columns(samples)
+        if not with_label:
+            columns[:, 0] = 0
+        size = self.config.batch_size
+        for rows, metadata in zip(images.split(size), columns.split(size), strict=True):
+            yield rows.to(self.device), metadata.to(self.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The network, and the running averages that recomputed statistics replaced."""
+        return {"network": self.network.state_dict(), "running": dict(self.running)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Strict.
+
+        Raises:
+            CheckpointError: keys or shapes do not fit this network.
+        """
+        load_strict(self.network, state["network"], "the checkpoint")
+        self.running = {name: value.to(self.device) for name, value in state["running"].items()}
+
+
+def _columns(samples: ConfoundedSplit) -> Tensor:
+    """The design without its intercept, [label, confounders...], float64 [N, 1 + k]."""
+    table = np.column_stack([samples.label.astype(np.float64), samples.metadata])
+    return torch.from_numpy(table)

@@ -1,0 +1,46 @@
+"""The learning-rate schedules and the early stopping of the original program (spec of its loop)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau
+
+from mlzoo_mdn.config import MDNConfig
+
+Schedule = ReduceLROnPlateau | CosineAnnealingLR | LambdaLR
+
+
+def schedule_for(config: MDNConfig, optimizer: Optimizer) -> Schedule:
+    """The schedule, stepped once an epoch."""
+    if config.schedule == "plateau":
+        return ReduceLROnPlateau(optimizer, factor=0.5, patience=10, threshold=1e-4, min_lr=1e-6)
+    if config.schedule == "cosine":
+        return CosineAnnealingLR(optimizer, T_max=config.epochs)
+    return LambdaLR(optimizer, lambda epoch: 1.0)
+
+
+class EarlyStopping:
+    """Counts the epochs since the val loss last fell by more than ``margin``."""
+
+    def __init__(self, patience: int, margin: float = 1e-3) -> None:
+        self.patience = patience
+        self.margin = margin
+        self.best = float("inf")
+        self.waited = 0
+
+    def should_stop(self, loss: float) -> bool:
+        """True once ``patience`` epochs were in vain; never with a patience of 0."""
+        if loss + self.margin < self.best:
+            self.best, self.waited = loss, 0
+        self.waited += 1
+        return self.patience > 0 and self.waited > self.patience
+
+    def state_dict(self) -> dict[str, Any]:
+        """JSON values for the checkpoint."""
+        return {"best": self.best, "waited": self.waited}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put back what :meth:`state_dict` returned."""
+        self.best, self.waited = state["best"], state["waited"]
