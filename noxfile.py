@@ -21,21 +21,26 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = ["tests", "lint", "types"]
 
 ROOT = Path(__file__).parent
+CONSTRAINTS = ROOT / "constraints.txt"
 PYPROJECTS = sorted(ROOT.glob("packages/*/pyproject.toml"))
 PAPERS = [path.parent.name for path in PYPROJECTS if path.parent.name != "core"]
 TEST_TOOLS = ("pytest", "pytest-xdist", "hypothesis")
 
 
 @cache
-def find_links() -> str | None:
-    """pip's own find-links setting, which uv does not read; a CPU build of torch may lie there."""
-    if "UV_FIND_LINKS" in os.environ:
-        return os.environ["UV_FIND_LINKS"]
-    folders = os.environ.get("PIP_FIND_LINKS")
-    if folders is None:
+def uv_settings() -> dict[str, str | None]:
+    """The environment for uv: the pins of build tools, and pip's find-links, which it does not read.
+
+    A CPU build of torch may lie in a find-links folder.
+    """
+    links = os.environ.get("UV_FIND_LINKS", os.environ.get("PIP_FIND_LINKS"))
+    if links is None:
         command = [sys.executable, "-m", "pip", "config", "get", "global.find-links"]
-        folders = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    return ",".join(folders.split()) or None
+        links = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return {
+        "UV_FIND_LINKS": ",".join(links.split()) or None,
+        "UV_BUILD_CONSTRAINT": str(CONSTRAINTS),
+    }
 
 
 def install(session: nox.Session, *requirements: str) -> None:
@@ -43,7 +48,7 @@ def install(session: nox.Session, *requirements: str) -> None:
 
     Name everything in one call: packages of this repository must not be looked up in an index.
     """
-    files = [ROOT / "constraints.txt", *PYPROJECTS]
+    files = [CONSTRAINTS, *PYPROJECTS]
     parts = [sys.version, *requirements, *(file.read_text(encoding="utf-8") for file in files)]
     stamp = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     marker = Path(session.virtualenv.location) / "installed"
@@ -52,7 +57,7 @@ def install(session: nox.Session, *requirements: str) -> None:
     marker.unlink(missing_ok=True)
     arguments = ["-c", "constraints.txt", *requirements]
     try:
-        session.install(*arguments, env={"UV_FIND_LINKS": find_links()}, silent=False)
+        session.install(*arguments, env=uv_settings(), silent=False)
     except CommandFailed:
         if session.venv_backend != "uv":
             raise
@@ -118,7 +123,7 @@ def build(session: nox.Session) -> None:
     install(session, "build[uv]")
     for stale in Path("dist").glob("mlzoo_*"):
         stale.unlink()
-    environment = {"UV_CONSTRAINT": str(ROOT / "constraints.txt"), "UV_FIND_LINKS": find_links()}
+    environment = {**uv_settings(), "UV_CONSTRAINT": str(CONSTRAINTS)}
     for path in PYPROJECTS:
         command = ("--installer", "uv", "--outdir", "dist", str(path.parent))
         session.run("python", "-m", "build", *command, env=environment)

@@ -24,8 +24,9 @@ REGISTRY_HOST = re.compile(r"\b(?:pypi|pythonhosted|anaconda|download\.pytorch)\
 
 
 def project(package: Path) -> dict[str, Any]:
-    table: dict[str, Any] = tomllib.loads((package / "pyproject.toml").read_text(encoding="utf-8"))
-    return table["project"]
+    text = (package / "pyproject.toml").read_text(encoding="utf-8")
+    table: dict[str, Any] = tomllib.loads(text)["project"]
+    return table
 
 
 def requirements(package: Path) -> list[Requirement]:
