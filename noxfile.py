@@ -20,9 +20,8 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["tests", "lint", "types"]
 
-ROOT = Path(__file__).parent
-CONSTRAINTS = ROOT / "constraints.txt"
-PYPROJECTS = sorted(ROOT.glob("packages/*/pyproject.toml"))
+CONSTRAINTS = Path("constraints.txt")  # nox works in the folder of this file
+PYPROJECTS = sorted(Path("packages").glob("*/pyproject.toml"))
 PAPERS = [path.parent.name for path in PYPROJECTS if path.parent.name != "core"]
 TEST_TOOLS = ("pytest", "pytest-xdist", "hypothesis")
 
@@ -39,7 +38,7 @@ def uv_settings() -> dict[str, str | None]:
         links = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     return {
         "UV_FIND_LINKS": ",".join(links.split()) or None,
-        "UV_BUILD_CONSTRAINT": str(CONSTRAINTS),
+        "UV_BUILD_CONSTRAINT": str(CONSTRAINTS.resolve()),
     }
 
 
@@ -55,7 +54,7 @@ def install(session: nox.Session, *requirements: str) -> None:
     if marker.is_file() and marker.read_text() == stamp:
         return
     marker.unlink(missing_ok=True)
-    arguments = ["-c", "constraints.txt", *requirements]
+    arguments = ["-c", str(CONSTRAINTS), *requirements]
     try:
         session.install(*arguments, env=uv_settings(), silent=False)
     except CommandFailed:
@@ -75,7 +74,7 @@ def editable(*names: str) -> list[str]:
         if not names or path.parent.name in names:
             project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
             extras = sorted(set(project.get("optional-dependencies", {})) - {"all"})
-            folder = f"./{path.parent.relative_to(ROOT).as_posix()}"
+            folder = f"./{path.parent.as_posix()}"
             arguments += ["-e", f"{folder}[{','.join(extras)}]" if extras else folder]
     return arguments
 
@@ -89,8 +88,10 @@ def demo(session: nox.Session) -> None:
         options = ("--network", network, "--seeds", "0-2", "--out", str(out))
         session.run("mlzoo", "run", "mdn", *options, *session.posargs)
     session.run("mlzoo", "report", str(out), "--figures", str(out / "figures"))
-    for figure in sorted(out.glob("figures/*.png")):
-        session.log(f"figure: {figure}")
+    figures = sorted(out.glob("figures/*.png"))
+    if not figures:
+        session.error(f"the report drew no figure in {out / 'figures'}")
+    session.log(f"figure: {', '.join(map(str, figures))}")
 
 
 @nox.session
@@ -123,7 +124,7 @@ def build(session: nox.Session) -> None:
     install(session, "build[uv]")
     for stale in Path("dist").glob("mlzoo_*"):
         stale.unlink()
-    environment = {**uv_settings(), "UV_CONSTRAINT": str(CONSTRAINTS)}
+    environment = {**uv_settings(), "UV_CONSTRAINT": str(CONSTRAINTS.resolve())}
     for path in PYPROJECTS:
         command = ("--installer", "uv", "--outdir", "dist", str(path.parent))
         session.run("python", "-m", "build", *command, env=environment)
@@ -176,5 +177,5 @@ def bench(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """The documentation as web pages; a warning is an error."""
     install(session, "sphinx", "myst-parser", "furo")
-    session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+    session.run("sphinx-build", "-q", "-W", "--keep-going", "docs", "docs/_build/html")
     session.log("start page: docs/_build/html/index.html")
