@@ -72,12 +72,15 @@ def make_environment() -> None:
             "'sudo apt install python3-venv' (details: {})".format(LOG.relative_to(ROOT))
         )
     if not succeeds(*pip, "install", *wanted):
-        said = [line for line in LOG.read_text(encoding="utf-8").splitlines() if "ERROR" in line]
-        raise SetupError(
-            "pip could not install nox and uv; is the network up? {} (details: {})".format(
-                said[-1] if said else "", LOG.relative_to(ROOT)
+        log = LOG.read_text(encoding="utf-8")
+        if "Retrying (" in log:
+            reason = (
+                "the package index cannot be reached; check the network and pip's proxy setting"
             )
-        )
+        else:
+            errors = [line for line in log.splitlines() if line.startswith("ERROR")]
+            reason = "pip could not install nox and uv: {}".format(*errors[-1:] or ["no message"])
+        raise SetupError("{} (details: {})".format(reason, LOG.relative_to(ROOT)))
     READY.write_text(stamp(), encoding="utf-8")
 
 

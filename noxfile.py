@@ -28,18 +28,21 @@ TEST_TOOLS = ("pytest", "pytest-xdist", "hypothesis")
 
 @cache
 def uv_settings() -> dict[str, str | None]:
-    """The environment for uv: the pins of build tools, and pip's find-links, which it does not read.
+    """The environment for uv: pins of build tools, and what pip knows of this machine but uv ignores.
 
-    A CPU build of torch may lie in a find-links folder.
+    That is the system's certificates and the find-links folders, where a CPU build of torch may lie.
     """
-    links = os.environ.get("UV_FIND_LINKS", os.environ.get("PIP_FIND_LINKS"))
-    if links is None:
-        command = [sys.executable, "-m", "pip", "config", "get", "global.find-links"]
-        links = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    return {
-        "UV_FIND_LINKS": ",".join(links.split()) or None,
+    settings: dict[str, str | None] = {
         "UV_BUILD_CONSTRAINT": str(CONSTRAINTS.resolve()),
+        "UV_SYSTEM_CERTS": os.environ.get("UV_SYSTEM_CERTS", "1"),
     }
+    if "UV_FIND_LINKS" not in os.environ:
+        links = os.environ.get("PIP_FIND_LINKS")
+        if links is None:
+            command = [sys.executable, "-m", "pip", "config", "get", "global.find-links"]
+            links = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        settings["UV_FIND_LINKS"] = ",".join(links.split()) or None
+    return settings
 
 
 def install(session: nox.Session, *requirements: str) -> None:
@@ -64,7 +67,8 @@ def install(session: nox.Session, *requirements: str) -> None:
         target = str(Path(session.bin, "python"))
         pip = (sys.executable, "-m", "pip", "--python", target, "install")
         session.run_install(*pip, *arguments, external=True)
-    marker.write_text(stamp)
+    if session.run_install("python", "--version", silent=True, log=False):  # None under nox -R
+        marker.write_text(stamp)
 
 
 def editable(*names: str) -> list[str]:

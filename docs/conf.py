@@ -11,7 +11,6 @@ release = tomllib.loads(_core.read_text(encoding="utf-8"))["project"]["version"]
 extensions = ["myst_parser", "sphinx.ext.mathjax"]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
-suppress_warnings = ["toc.empty_glob"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"mlzoo {release}"
