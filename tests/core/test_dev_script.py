@@ -17,7 +17,8 @@ SCRIPT = Path(__file__).parents[2] / "dev.py"
 def dev(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The script as a module, working in a folder of its own."""
     spec = importlib.util.spec_from_file_location("dev", SCRIPT)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     for name in ("CONSTRAINTS", "ENVIRONMENT", "LOG", "PYTHON", "READY"):
@@ -86,7 +87,9 @@ def test_system_pip_fills_the_environment_where_ensurepip_is_missing(
     def succeeds(*command: object) -> bool:
         commands.append(command)
         dev.ENVIRONMENT.mkdir(parents=True, exist_ok=True)
-        return command[-1] != dev.ENVIRONMENT  # "venv" alone fails, "venv --without-pip" works
+        return str(command[-1]) != str(
+            dev.ENVIRONMENT
+        )  # "venv" alone fails, "venv --without-pip" works
 
     monkeypatch.setattr(dev, "succeeds", succeeds)
     dev.make_environment()
