@@ -20,7 +20,7 @@ PAPERS = [package for package in PACKAGES if package.name != "core"]
 
 # Folders of one person's or one machine's file system, and the hosts of package indexes.
 MACHINE_PATH = re.compile(r"(?<![\w.:/~-])/(?:home|Users|root|work|farm|scratch|opt/\w+)/[\w.-]")
-REGISTRY_HOST = re.compile(r"\b(?:pypi|pythonhosted|anaconda|download\.pytorch)\.org\b(?!/project)")
+REGISTRY_HOST = re.compile(r"\b(?:pypi|pythonhosted|anaconda|download\.pytorch)\.org\b")
 
 
 def project(package: Path) -> dict[str, Any]:
