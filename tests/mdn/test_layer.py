@@ -99,7 +99,9 @@ def test_training_and_evaluation_equal_recorded_results(name: str, tolerance: fl
 
 def test_running_statistic_follows_recorded_batches() -> None:
     golden = load_golden("running_beta")
-    stand_in = golden["X"][:, :, :-1].flatten(0, 1)  # only the kernel of the training set is recorded
+    stand_in = golden["X"][:, :, :-1].flatten(
+        0, 1
+    )  # only the kernel of the training set is recorded
     layer = MetadataNorm(stand_in, 4, momentum=float(golden["momentum"]))
     layer.load_published_kernel(golden["kernel"], int(golden["dataset_size"]))
     for x, design, out, beta in zip(*(golden[k] for k in ("x", "X", "out", "beta")), strict=True):

@@ -1,8 +1,8 @@
 """The design matrix of Metadata Normalization: columns, standardisation and their inverse moment.
 
-A sample's row is ``[kept columns, nuisance columns, 1]``. Columns are standardised over the training
-set in float64: least squares does not change under an invertible affine map of its columns, and a
-year such as 2015 ± 3 would otherwise cost float32 most of its digits.
+A sample's row is ``[kept columns, nuisance columns, 1]``. Columns are standardised in float64 over
+the training set: least squares does not change under an invertible affine map of its columns, and
+a year such as 2015 ± 3 would otherwise cost float32 most of its digits.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def as_metadata(values: Any) -> Tensor:
         array = values.detach().cpu() if isinstance(values, Tensor) else np.asarray(values)
         metadata = torch.as_tensor(array)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"metadata must be numeric, got {type(values).__name__}: {error}") from None
+        raise UsageError(
+            f"metadata must be numeric, got {type(values).__name__}: {error}"
+        ) from None
     if metadata.ndim != 2 or 0 in metadata.shape or metadata.is_complex():
         raise UsageError(
             f"metadata of the training set must be real numbers [N, k], got {metadata.dtype} "
@@ -53,7 +55,7 @@ def as_metadata(values: Any) -> Tensor:
 def split_columns(
     count: int, kept: Sequence[int], nuisance: Sequence[int] | None
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Check the kept and nuisance column indices of ``count`` columns; nuisance defaults to the rest.
+    """Check kept and nuisance indices of ``count`` columns; nuisance defaults to the rest.
 
     Raises:
         UsageError: an index is out of range, repeated or in both sets, or a column is in neither.
@@ -132,7 +134,8 @@ def inverse_moment(rows: Tensor, ridge: float, names: Sequence[str], *, intercep
     moment = rows.T @ rows / len(rows)  # [c, c]
     if ridge == 0.0:
         _require_independent(rows, names, intercept=intercept)
-    return torch.linalg.inv(penalised(moment, ridge, intercept=intercept))
+    inverse: Tensor = torch.linalg.inv(penalised(moment, ridge, intercept=intercept))
+    return inverse
 
 
 def least_squares_weights(rows: Tensor, ridge: float, *, intercept: bool) -> Tensor:
@@ -145,9 +148,9 @@ def least_squares_weights(rows: Tensor, ridge: float, *, intercept: bool) -> Ten
     moment = penalised(rows.T @ rows / len(rows), ridge, intercept=intercept)  # [c, c]
     identity = torch.eye(len(moment), dtype=rows.dtype, device=rows.device)
     tiny = torch.finfo(rows.dtype).eps ** 0.6  # 4e-10
-    inverse = torch.linalg.inv_ex(moment + tiny * identity).inverse
+    inverse: Tensor = torch.linalg.inv_ex(moment + tiny * identity).inverse
     inverse = inverse @ (2 * identity - moment @ inverse)
-    return inverse @ rows.T / len(rows)
+    return (inverse @ rows.T) / len(rows)
 
 
 def _require_independent(rows: Tensor, names: Sequence[str], *, intercept: bool) -> None:

@@ -70,7 +70,7 @@ class MetadataNorm(nn.Module):
 
     Example:
         >>> metadata = torch.tensor([[0.0, 71.0], [1.0, 80.0], [0.0, 65.0], [1.0, 69.0]])
-        >>> norm = MetadataNorm(metadata, num_features=(8, 5, 5))  # keeps column 0, removes column 1
+        >>> norm = MetadataNorm(metadata, num_features=(8, 5, 5))  # keeps column 0
         >>> norm(torch.randn(4, 8, 5, 5), metadata).shape
         torch.Size([4, 8, 5, 5])
     """
@@ -293,7 +293,7 @@ class MetadataNorm(nn.Module):
         exact = {name: self.get_buffer(name).to(wanted) for name in floating}
         for name, buffer in exact.items():
             setattr(self, name, buffer)
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name, buffer in exact.items():
             if self.get_buffer(name).dtype != wanted:
                 setattr(self, name, buffer.to(self.get_buffer(name).device))
