@@ -198,7 +198,7 @@ def test_baseline_needs_no_metadata_and_the_others_say_that_they_do() -> None:
 
 def test_unknown_network_and_tiny_images_are_refused() -> None:
     _, metadata = small_batch()
-    with pytest.raises(UsageError, match="'conf'.*\n.*'conv'"):
+    with pytest.raises(UsageError, match=r"unknown network 'conf'\n.*'conv'"):
         build("conf", metadata)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="9x9"):
         build("conv", metadata, (1, 8, 32))

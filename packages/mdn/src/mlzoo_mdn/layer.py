@@ -250,7 +250,7 @@ class MetadataNorm(nn.Module):
         Returns:
             [c, F] float64 in raw units, rows kept, nuisance, 1.
         """
-        return self.coefficients * (batch_size / self.dataset_size)
+        return self.coefficients * (batch_size / int(self.dataset_size))
 
     def load_published_beta(self, beta: Tensor, batch_size: int) -> None:
         """Set the running statistic from one that was stored without the scale N / batch_size.
@@ -259,7 +259,7 @@ class MetadataNorm(nn.Module):
             beta: [c, F] in raw units, rows kept, nuisance, 1.
             batch_size: the one it was trained with.
         """
-        self.coefficients = beta.to(self.running) * (self.dataset_size / batch_size)
+        self.coefficients = beta.to(self.running) * (int(self.dataset_size) / batch_size)
 
     def load_published_kernel(self, kernel: Tensor, dataset_size: int) -> None:
         """Take ``K = (X^T X)^-1`` from elsewhere, e.g. where the training metadata are not at hand.
@@ -303,7 +303,7 @@ class MetadataNorm(nn.Module):
 def _subtract(features: Tensor, removed: Tensor, coefficients: Tensor, inplace: bool) -> Tensor:
     """``Y - U B`` in one pass, shaped like features [m, ...], in place if asked."""
     out = features if inplace else torch.empty_like(features, memory_format=torch.contiguous_format)
-    flat = features.reshape(len(features), -1)  # [m, F]
+    flat = features.flatten(1)  # [m, F]
     if not torch.is_grad_enabled() or not features.requires_grad:
         torch.addmm(flat, removed, coefficients, alpha=-1, out=out.view(flat.shape))
         return out
@@ -321,7 +321,7 @@ class _Residual(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weights: Tensor, removed: Tensor, prior: Tensor | None, inplace: bool
     ) -> tuple[Tensor, Tensor]:
-        flat = x.reshape(len(x), -1)  # [m, F]
+        flat = x.flatten(1)  # [m, F]
         estimate = weights @ flat  # [c, F]
         if prior is not None:
             estimate += prior
@@ -336,7 +336,7 @@ class _Residual(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         weights, removed = ctx.saved_tensors  # [c, m], [m, c]
-        flat = grad.reshape(len(grad), -1)  # [m, F]
+        flat = grad.flatten(1)  # [m, F]
         with _without_autocast(grad.device):
             grad_x = torch.addmm(flat, weights.T, removed.T @ flat, alpha=-1)  # [m, F]
         return grad_x.view(grad.shape), None, None, None, None
