@@ -1,0 +1,94 @@
+"""The paper's networks: a small convolutional classifier with none, one or three MDN layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mlzoo.errors import UsageError, did_you_mean
+from mlzoo_mdn.layer import MetadataNorm
+
+Network = Literal["baseline", "linear", "conv"]
+
+
+class ConfoundedClassifier(nn.Module):
+    """Two convolutions and two linear layers for a two-class problem with a confounder.
+
+    ``conv1 -> [norm1] -> relu -> conv2 -> [norm2] -> relu -> fc1 -> [norm3] -> relu -> fc2``;
+    "baseline" has no normalisation, "linear" has norm3, "conv" has all three. No pooling, and
+    PyTorch's default initialisation. 1,561,705 parameters at 1x32x32.
+
+    Args:
+        network: "baseline", "linear" or "conv".
+        metadata: [N, k] of the training set; None only for "baseline".
+        image_shape: (channels, height, width), at least 9 pixels high and wide.
+        layer_options: keyword arguments of every :class:`~mlzoo_mdn.layer.MetadataNorm`.
+
+    Raises:
+        UsageError: unknown network, images too small, or options that the layer refuses.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        metadata: Any,
+        image_shape: Sequence[int] = (1, 32, 32),
+        **layer_options: Any,
+    ) -> None:
+        super().__init__()
+        if network not in get_args(Network):
+            raise UsageError(
+                f"unknown network {network!r}", did_you_mean(str(network), get_args(Network))
+            )
+        if len(image_shape) != 3 or min(image_shape[1:]) < 9 or image_shape[0] < 1:
+            raise UsageError(
+                f"image_shape must be (channels, height, width) with at least 9x9 pixels, "
+                f"got {tuple(image_shape)}"
+            )
+        self.network = network
+        self.image_shape = channels, height, width = tuple(image_shape)
+        first, second = (16, height - 4, width - 4), (32, height - 8, width - 8)
+        self.conv1 = nn.Conv2d(channels, first[0], kernel_size=5)
+        self.conv2 = nn.Conv2d(first[0], second[0], kernel_size=5)
+        self.fc1 = nn.Linear(second[0] * second[1] * second[2], 84)
+        self.fc2 = nn.Linear(84, 1)
+        # A convolution or linear layer needs its output for nothing, so it may be overwritten.
+        options = {"inplace": True, **layer_options}
+        if network == "conv":
+            self.norm1 = MetadataNorm(metadata, first, **options)
+            self.norm2 = MetadataNorm(metadata, second, **options)
+        if network in ("linear", "conv"):
+            self.norm3 = MetadataNorm(metadata, self.fc1.out_features, **options)
+
+    def forward(self, x: Tensor, metadata: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Classify images.
+
+        Args:
+            x: [m, channels, height, width].
+            metadata: [m, k] raw columns as given for the training set; unused by "baseline".
+
+        Returns:
+            logit [m, 1], and features [m, 84]: fc1 after norm3 and before relu, part of the graph.
+        """
+        x = self._normalised("norm1", self.conv1(x), metadata)  # [m, 16, H-4, W-4]
+        x = self.conv2(functional.relu(x, inplace=True))  # [m, 32, H-8, W-8]
+        x = functional.relu(self._normalised("norm2", x, metadata), inplace=True)
+        features = self._normalised("norm3", self.fc1(x.flatten(1)), metadata)  # [m, 84]
+        return self.fc2(functional.relu(features)), features
+
+    def _normalised(self, name: str, x: Tensor, metadata: Tensor | None) -> Tensor:
+        norm: MetadataNorm | None = getattr(self, name, None)
+        return x if norm is None else norm(x, metadata)
+
+
+def build(
+    network: Network,
+    metadata: Any,
+    image_shape: Sequence[int] = (1, 32, 32),
+    **layer_options: Any,
+) -> ConfoundedClassifier:
+    """The network by name; arguments as for :class:`ConfoundedClassifier`."""
+    return ConfoundedClassifier(network, metadata, image_shape, **layer_options)
