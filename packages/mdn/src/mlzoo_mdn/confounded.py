@@ -83,6 +83,16 @@ class ConfoundedSplit:
                     "expected one row for each label, and no empty axis"
                 )
 
+    def check_like(self, train: ConfoundedSplit, source: str) -> None:
+        """Raises DataError naming ``source`` if a sample has another shape than one of ``train``."""
+        for name, expected in train.arrays().items():
+            found = self.arrays()[name]
+            if found.shape[1:] != expected.shape[1:]:
+                raise DataError(
+                    f"{source}: a row of {name} has shape {list(found.shape[1:])}; "
+                    f"expected {list(expected.shape[1:])} as in train"
+                )
+
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The three arrays by name."""
         return {"images": self.images, "label": self.label, "metadata": self.metadata}
@@ -122,15 +132,7 @@ class ConfoundedData:
     def __post_init__(self) -> None:
         for name, split in self.all_splits().items():
             split.check(name)
-            for array, here, there in (
-                ("images", split.images, self.train.images),
-                ("metadata", split.metadata, self.train.metadata),
-            ):
-                if here.shape[1:] != there.shape[1:]:
-                    raise DataError(
-                        f"{name}: {array} have shape [N, {_sizes(here)}]; "
-                        f"expected [N, {_sizes(there)}] as in train"
-                    )
+            split.check_like(self.train, name)
         if len(self.metadata_names) != self.train.metadata.shape[1]:
             raise DataError(
                 f"expected a name for each of {self.train.metadata.shape[1]} metadata columns, "
@@ -196,10 +198,6 @@ class ConfoundedData:
             "balanced_accuracy": {"chance": 50.0, **self.ceilings},
             **{metric: {"chance": 0.0} for metric in DEPENDENCE_METRICS},
         }
-
-
-def _sizes(array: npt.NDArray[Any]) -> str:
-    return ", ".join(str(size) for size in array.shape[1:])
 
 
 def _first_of_each_label(split: ConfoundedSplit, count: int) -> ConfoundedSplit:

@@ -87,10 +87,12 @@ def load_custom(root: Path, options: CustomOptions) -> ConfoundedData:
     Raises:
         DataError: a file is missing, damaged, lacks an array or holds something unusable.
     """
-    train, names = _read_split(root / "train.npz", None)
-    test, _ = _read_split(root / "test.npz", names)
+    train, names = _read_split(root / "train.npz")
+    if names is None:
+        names = tuple(f"metadata_{column + 1}" for column in range(train.metadata.shape[1]))
+    test = _read_like(train, names, root / "test.npz")
     if (root / "val.npz").exists():
-        val, _ = _read_split(root / "val.npz", names)
+        val = _read_like(train, names, root / "val.npz")
         origin = "val.npz"
     else:
         train, val = _without_val(train, options, root / "train.npz")
@@ -141,10 +143,20 @@ def write_custom_demo(root: Path, seed: int = 0) -> dict[str, object]:
     }
 
 
-def _read_split(
-    path: Path, expected_names: tuple[str, ...] | None
-) -> tuple[ConfoundedSplit, tuple[str, ...]]:
-    """The checked split in a file and the names of its metadata columns."""
+def _read_like(train: ConfoundedSplit, names: tuple[str, ...], path: Path) -> ConfoundedSplit:
+    """A split whose samples have the shapes and metadata columns of train."""
+    split, found = _read_split(path)
+    split.check_like(train, str(path))
+    if found is not None and found != names:
+        raise DataError(
+            f"{path}: metadata_names are {', '.join(found)}; "
+            f"expected {', '.join(names)} as in train.npz"
+        )
+    return split
+
+
+def _read_split(path: Path) -> tuple[ConfoundedSplit, tuple[str, ...] | None]:
+    """The checked split in a file and the names of its metadata columns, if it has any."""
     arrays = _read_npz(path)
     images, label, metadata = (arrays[name] for name in REQUIRED)
     if images.dtype != np.uint8 and images.dtype.kind != "f":
@@ -165,34 +177,15 @@ def _read_split(
         metadata=(metadata if metadata.ndim != 1 else metadata[:, None]).astype(np.float64),
     )
     split.check(str(path))
-    return split, _names(path, arrays.get("metadata_names"), split.metadata, expected_names)
-
-
-def _names(
-    path: Path,
-    given: npt.NDArray[Any] | None,
-    metadata: npt.NDArray[np.float64],
-    expected: tuple[str, ...] | None,
-) -> tuple[str, ...]:
-    count = metadata.shape[1]
-    if expected is not None and count != len(expected):
+    names = arrays.get("metadata_names")
+    if names is None:
+        return split, None
+    if names.dtype.kind != "U" or names.shape != split.metadata.shape[1:]:
         raise DataError(
-            f"{path}: metadata has {count} columns; expected {len(expected)} as in train.npz"
+            f"{path}: metadata_names has type {names.dtype} and shape {list(names.shape)}; "
+            f"expected text of shape {list(split.metadata.shape[1:])}"
         )
-    if given is None:
-        return expected or tuple(f"metadata_{column}" for column in range(1, count + 1))
-    if given.dtype.kind != "U" or given.shape != (count,):
-        raise DataError(
-            f"{path}: metadata_names has type {given.dtype} and shape {list(given.shape)}; "
-            f"expected text of shape [{count}], a name for each metadata column"
-        )
-    names = tuple(str(name) for name in given)
-    if expected is not None and names != expected:
-        raise DataError(
-            f"{path}: metadata_names are {', '.join(names)}; "
-            f"expected {', '.join(expected)} as in train.npz"
-        )
-    return names
+    return split, tuple(str(name) for name in names)
 
 
 def _without_val(
