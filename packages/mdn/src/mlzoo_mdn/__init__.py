@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlzoo_mdn.data import ConfoundedData, ConfoundedSplit
+    from mlzoo_mdn.confounded import ConfoundedData, ConfoundedSplit
     from mlzoo_mdn.dcor import squared_distance_correlation
     from mlzoo_mdn.layer import MetadataNorm
     from mlzoo_mdn.model import MDN
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ConfoundedData": "mlzoo_mdn.data",
-    "ConfoundedSplit": "mlzoo_mdn.data",
+    "ConfoundedData": "mlzoo_mdn.confounded",
+    "ConfoundedSplit": "mlzoo_mdn.confounded",
     "MDN": "mlzoo_mdn.model",
     "MetadataNorm": "mlzoo_mdn.layer",
     "recalibrate": "mlzoo_mdn.recalibration",

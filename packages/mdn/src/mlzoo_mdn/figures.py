@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from mlzoo.report.table import Group, group_runs
 from mlzoo.run_directory import RunRecord
-from mlzoo_mdn.data import ConfoundedData
+from mlzoo_mdn.confounded import ConfoundedData
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,7 +15,7 @@ from mlzoo.checkpoints import load_strict
 from mlzoo.errors import UsageError
 from mlzoo.runs import Run
 from mlzoo_mdn.config import MDNConfig
-from mlzoo_mdn.data import ConfoundedData, ConfoundedSplit
+from mlzoo_mdn.confounded import ConfoundedData, ConfoundedSplit
 from mlzoo_mdn.networks import build
 from mlzoo_mdn.recalibration import load_running_statistics, recalibrate, running_statistics
 from mlzoo_mdn.training import EarlyStopping, schedule_for

@@ -95,9 +95,9 @@ def mlzoo_datasets() -> Iterator[DatasetSpec]:
         name="custom",
         summary="your own images, labels and metadata in train.npz, val.npz and test.npz",
         task=TASK,
-        load="mlzoo_mdn.custom_data:load_custom",
+        load="mlzoo_mdn.data:load_custom",
         config="mlzoo_mdn.dataset_config:CustomOptions",
-        demo="mlzoo_mdn.custom_data:write_custom_demo",
+        demo="mlzoo_mdn.data:write_custom_demo",
         files=tuple(
             DataFile(
                 path=f"{split}.npz",
