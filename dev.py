@@ -13,7 +13,6 @@ own beside it, and nothing is installed anywhere else. To start afresh, delete t
 # that says so.
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -52,10 +51,9 @@ def succeeds(*command: object) -> bool:
 
 
 def make_environment() -> None:
-    """Make .nox/_dev anew; an interrupted attempt leaves no READY file and is replaced next time."""
-    if ENVIRONMENT.exists():
-        shutil.rmtree(ENVIRONMENT)
+    """Make .nox/_dev anew; an interrupted attempt leaves no READY file and is cleared next time."""
     LOG.parent.mkdir(exist_ok=True)
+    READY.unlink(missing_ok=True)
     LOG.write_text("", encoding="utf-8")
     wanted = ["-c", CONSTRAINTS, "nox", "uv"]
     venv = [sys.executable, "-m", "venv", "--clear", ENVIRONMENT]
@@ -74,9 +72,7 @@ def make_environment() -> None:
     if not succeeds(*pip, "install", *wanted):
         log = LOG.read_text(encoding="utf-8")
         if "Retrying (" in log:
-            reason = (
-                "the package index cannot be reached; check the network and pip's proxy setting"
-            )
+            reason = "the package index cannot be reached; check the network or pip's proxy"
         else:
             errors = [line for line in log.splitlines() if line.startswith("ERROR")]
             reason = "pip could not install nox and uv: {}".format(*errors[-1:] or ["no message"])
@@ -112,9 +108,7 @@ def main(arguments: "list[str]") -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except SetupError as error:
+    except (SetupError, OSError) as error:
         sys.exit("dev.py: {}".format(error))
-    except OSError as error:
-        sys.exit("dev.py: cannot write below {}: {}".format(ROOT / ".nox", error))
     except KeyboardInterrupt:
         sys.exit("dev.py: interrupted; the next call starts the set-up again")

@@ -39,23 +39,23 @@ def test_old_python_gets_one_line(dev: ModuleType, monkeypatch: pytest.MonkeyPat
         dev.main(["tests"])
 
 
-def test_half_made_environment_is_replaced(
+def test_environment_counts_as_ready_only_after_the_last_step(
     dev: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    left_over = dev.ENVIRONMENT / "lib" / "half"
-    left_over.mkdir(parents=True)
+    dev.ENVIRONMENT.mkdir(parents=True)
+    dev.READY.write_text("left by an older set-up")
     commands = []
 
     def succeeds(*command: object) -> bool:
+        assert not dev.READY.exists()
         commands.append(command)
-        dev.ENVIRONMENT.mkdir(parents=True, exist_ok=True)
         return True
 
     monkeypatch.setattr(dev, "succeeds", succeeds)
     dev.make_environment()
-    assert not left_over.exists()
-    assert dev.READY.read_text() == dev.stamp()
+    assert "--clear" in commands[0]
     assert commands[-1][-2:] == ("nox", "uv")
+    assert dev.READY.read_text() == dev.stamp()
 
 
 def test_environment_is_not_ready_after_a_failed_install(

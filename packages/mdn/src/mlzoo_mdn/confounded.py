@@ -84,7 +84,7 @@ class ConfoundedSplit:
                 )
 
     def check_like(self, train: ConfoundedSplit, source: str) -> None:
-        """Raises DataError naming ``source`` if a sample has another shape than one of ``train``."""
+        """Raises DataError naming ``source`` if a sample is shaped unlike those of ``train``."""
         for name, expected in train.arrays().items():
             found = self.arrays()[name]
             if found.shape[1:] != expected.shape[1:]:
