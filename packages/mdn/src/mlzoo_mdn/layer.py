@@ -220,8 +220,8 @@ class MetadataNorm(nn.Module):
     @torch.no_grad()
     def _update_running(self, estimate: Tensor) -> None:
         self.batches_seen += 1
-        weight: float | Tensor = self.momentum if self.momentum is not None else 0.0
-        if self.momentum is None:
+        weight: float | Tensor | None = self.momentum
+        if weight is None:  # 1 / n on the device: the plain average
             weight = self.batches_seen.to(self.running.dtype).reciprocal()
         self.running.lerp_(estimate.to(self.running.dtype), weight)
 
