@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import doctest
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mlzoo.errors import DataError, UsageError
+from mlzoo_mdn import layer as layer_module
 from mlzoo_mdn.layer import MetadataNorm
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "mdn"
@@ -582,3 +584,9 @@ def test_number_of_features_fits_any_shape_of_that_many() -> None:
     assert torch.equal(MetadataNorm(metadata, 6)(x, metadata).flatten(1), expected)
     with pytest.raises(UsageError, match=r"6 in all, got \(2,\)"):
         MetadataNorm(metadata, 6)(x[..., 0], metadata)
+
+
+def test_example_of_the_documentation_runs() -> None:
+    results = doctest.testmod(layer_module)
+    assert results.attempted > 0
+    assert results.failed == 0

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from mlzoo.errors import UsageError
-from mlzoo_mdn import design_matrix
+from mlzoo_mdn import design_matrix, residual
 
 Estimator = Literal["global", "batch", "control-variate"]
 
@@ -25,7 +23,7 @@ class MetadataNorm(nn.Module):
     batch Z_b of m samples and its features Y, the layer estimates the coefficients of Y ~ Z and
     subtracts the nuisance and intercept part:
 
-    - ``"global"``, as published (section 3): ``B = s K Z_b^T Y`` with ``K = (Z^T Z)^-1`` and
+    - ``"global"``, as published: ``B = s K Z_b^T Y`` with ``K = (Z^T Z)^-1`` and
       ``s = N / m``, an unbiased estimate of the full-data coefficients;
     - ``"control-variate"``: ``B = R + s K Z_b^T (Y - Z_b R)`` with the running coefficients R; the
       same expectation with far less variance;
@@ -102,25 +100,30 @@ class MetadataNorm(nn.Module):
         table = design_matrix.as_metadata(metadata)  # [N, k]
         names = design_matrix.column_names(names, table.shape[1])
         self.kept, self.nuisance = design_matrix.split_columns(table.shape[1], kept, nuisance)
-        self.feature_shape = None if isinstance(num_features, int) else tuple(num_features)
-        self.num_features = math.prod(self.feature_shape or (num_features,))  # type: ignore[arg-type]
+        self.feature_shape = tuple(num_features) if isinstance(num_features, Sequence) else None
+        shape = num_features if isinstance(num_features, Sequence) else (num_features,)
+        self.num_features = int(math.prod(shape))
         self.intercept, self.estimator, self.momentum = intercept, estimator, momentum
         self.ridge, self.batch_size, self.inplace = ridge, batch_size, inplace
         self._check_options()
-
         order = self.kept + self.nuisance
         self.column_names = tuple(names[column] for column in order) + ("intercept",) * intercept
-        columns = table[:, order]
-        centre, scale = design_matrix.standardisation(columns, intercept=intercept)
-        rows = design_matrix.design(columns, centre, scale, intercept=intercept)  # [N, c]
-        kernel = design_matrix.inverse_moment(rows, ridge, self.column_names, intercept=intercept)
+        self._register_statistics(table[:, order], order)
+
+    def _register_statistics(self, columns: Tensor, order: tuple[int, ...]) -> None:
+        """The buffers, from the training set's columns [N, k] in the design's order."""
+        centre, scale = design_matrix.standardisation(columns, intercept=self.intercept)
+        rows = design_matrix.design(columns, centre, scale, intercept=self.intercept)  # [N, c]
+        kernel = design_matrix.inverse_moment(
+            rows, self.ridge, self.column_names, intercept=self.intercept
+        )
         running = torch.zeros(len(kernel), self.num_features, dtype=torch.float64)
         self.register_buffer("running", running)  # [c, F] of the standardised design
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.int64))
         self.register_buffer("centre", centre)
         self.register_buffer("scale", scale)
         self.register_buffer("inverse_moment", kernel)  # N K
-        self.register_buffer("dataset_size", torch.tensor(len(table)))
+        self.register_buffer("dataset_size", torch.tensor(len(columns)))
         self.register_buffer("order", torch.tensor(order, dtype=torch.int64), persistent=False)
 
     def _check_options(self) -> None:
@@ -146,13 +149,15 @@ class MetadataNorm(nn.Module):
         features = x.to(dtype)
         # A cast is a tensor of its own; x itself is overwritten on request only.
         inplace = (self.inplace or features is not x) and features.is_contiguous()
-        with _without_autocast(x.device):
+        with residual.without_autocast(x.device):
             columns = self._columns(metadata)  # [m, k]
             removed = self._removed_design(columns).to(dtype)  # [m, c]
             if not self.training:
-                return _subtract(features, removed, self.running.to(dtype), inplace).to(x.dtype)
+                return residual.subtract(features, removed, self.running.to(dtype), inplace).to(
+                    x.dtype
+                )
             weights, prior = self._estimation(self._design(columns))
-            out, estimate = _Residual.apply(  # type: ignore[no-untyped-call]
+            out, estimate = residual.Residual.apply(  # type: ignore[no-untyped-call]
                 features, weights.to(dtype), removed, prior, inplace
             )
             self._update_running(estimate)
@@ -185,7 +190,7 @@ class MetadataNorm(nn.Module):
 
     def _columns(self, metadata: Tensor) -> Tensor:
         """The metadata on the layer's device, kept columns first."""
-        columns = metadata.detach().to(self.centre, non_blocking=True)
+        columns = metadata.detach().to(self.centre)
         return columns.index_select(1, self.order)
 
     def _design(self, columns: Tensor) -> Tensor:
@@ -215,8 +220,8 @@ class MetadataNorm(nn.Module):
     @torch.no_grad()
     def _update_running(self, estimate: Tensor) -> None:
         self.batches_seen += 1
-        weight: float | Tensor = self.momentum if self.momentum is not None else 0.0
-        if self.momentum is None:
+        weight: float | Tensor | None = self.momentum
+        if weight is None:  # 1 / n on the device: the plain average
             weight = self.batches_seen.to(self.running.dtype).reciprocal()
         self.running.lerp_(estimate.to(self.running.dtype), weight)
 
@@ -298,51 +303,3 @@ class MetadataNorm(nn.Module):
             if self.get_buffer(name).dtype != wanted:
                 setattr(self, name, buffer.to(self.get_buffer(name).device))
         return self
-
-
-def _subtract(features: Tensor, removed: Tensor, coefficients: Tensor, inplace: bool) -> Tensor:
-    """``Y - U B`` in one pass, shaped like features [m, ...], in place if asked."""
-    out = features if inplace else torch.empty_like(features, memory_format=torch.contiguous_format)
-    flat = features.flatten(1)  # [m, F]
-    if not torch.is_grad_enabled() or not features.requires_grad:
-        torch.addmm(flat, removed, coefficients, alpha=-1, out=out.view(flat.shape))
-        return out
-    return torch.addmm(flat, removed, coefficients, alpha=-1).view(features.shape)
-
-
-class _Residual(torch.autograd.Function):
-    """``Y - U B`` with ``B = W Y + P``: two passes over Y forward, two over the gradient backward.
-
-    B is linear in Y, so ``dL/dY = G - W^T (U^T G)`` (W, U, P are constants); nothing of the size of
-    Y is saved. In the published notation W^T = s X K and U = X[:, 1:].
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weights: Tensor, removed: Tensor, prior: Tensor | None, inplace: bool
-    ) -> tuple[Tensor, Tensor]:
-        flat = x.flatten(1)  # [m, F]
-        estimate = weights @ flat  # [c, F]
-        if prior is not None:
-            estimate += prior
-        out = _subtract(x, removed, estimate, inplace)
-        ctx.save_for_backward(weights, removed)
-        ctx.mark_non_differentiable(estimate)
-        if inplace:
-            ctx.mark_dirty(x)
-        return out, estimate
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        weights, removed = ctx.saved_tensors  # [c, m], [m, c]
-        flat = grad.flatten(1)  # [m, F]
-        with _without_autocast(grad.device):
-            grad_x = torch.addmm(flat, weights.T, removed.T @ flat, alpha=-1)  # [m, F]
-        return grad_x.view(grad.shape), None, None, None, None
-
-
-def _without_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    if not torch.amp.is_autocast_available(device.type):
-        return contextlib.nullcontext()
-    return torch.autocast(device.type, enabled=False)

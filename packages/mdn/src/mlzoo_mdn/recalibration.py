@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mlzoo.errors import UsageError
+from mlzoo.errors import DataError, UsageError
 from mlzoo_mdn import design_matrix
 from mlzoo_mdn.layer import MetadataNorm
 
@@ -44,6 +44,8 @@ def recalibrate(model: nn.Module, loader: Loader) -> dict[str, float]:
         UsageError: the loader cannot be iterated twice or does not cover the training set once; a
             layer is never called or called twice.
         DataError: a layer's metadata are collinear over the loader.
+
+    After an error, also of the model or the loader, all statistics are as before.
     """
     layers = _metadata_norms(model)
     if not layers:
@@ -56,7 +58,7 @@ def recalibrate(model: nn.Module, loader: Loader) -> dict[str, float]:
     changes: dict[str, float] = {}
     # A compiled forward would not see hooks that are set after its compilation.
     eager = torch.compiler.set_stance("force_eager")
-    with torch.no_grad(), _evaluation_mode(model), eager:
+    with torch.no_grad(), _evaluation_mode(model), eager, _all_or_nothing(model):
         for name in _forward_order(model, layers, loader):
             layer = layers[name]
             exact = _least_squares(name, model, layer, loader)  # [c, F]
@@ -97,6 +99,16 @@ def using_statistics(model: nn.Module, statistics: Mapping[str, Tensor]) -> Iter
         yield
     finally:
         load_running_statistics(model, present)
+
+
+@contextmanager
+def _all_or_nothing(model: nn.Module) -> Iterator[None]:
+    present = running_statistics(model)
+    try:
+        yield
+    except BaseException:
+        load_running_statistics(model, present)
+        raise
 
 
 class _Reached(BaseException):
@@ -194,7 +206,10 @@ def _least_squares(name: str, model: nn.Module, layer: MetadataNorm, loader: Loa
             f"which was built for a training set of {int(layer.dataset_size)}",
             "Read the training set once and in full (drop_last=False, one process, no limit).",
         )
-    inverse = design_matrix.inverse_moment(
-        rows, layer.ridge, layer.column_names, intercept=layer.intercept
-    )
+    try:
+        inverse = design_matrix.inverse_moment(
+            rows, layer.ridge, layer.column_names, intercept=layer.intercept
+        )
+    except DataError as error:
+        raise DataError(f"layer {name!r}: {error.message}", error.fix) from None
     return inverse @ product / len(rows)

@@ -1,0 +1,58 @@
+"""The fused step of Metadata Normalization: features minus the effect of the metadata."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+def subtract(features: Tensor, removed: Tensor, coefficients: Tensor, inplace: bool) -> Tensor:
+    """``Y - U B`` in one pass, shaped like features [m, ...], in place if asked."""
+    out = features if inplace else torch.empty_like(features, memory_format=torch.contiguous_format)
+    flat = features.flatten(1)  # [m, F]
+    if not torch.is_grad_enabled() or not features.requires_grad:
+        torch.addmm(flat, removed, coefficients, alpha=-1, out=out.view(flat.shape))
+        return out
+    return torch.addmm(flat, removed, coefficients, alpha=-1).view(features.shape)
+
+
+class Residual(torch.autograd.Function):
+    """``Y - U B`` with ``B = W Y + P``: two passes over Y forward, two over the gradient backward.
+
+    B is linear in Y, so ``dL/dY = G - W^T (U^T G)`` (W, U, P are constants); nothing of the size of
+    Y is saved. In the published notation W^T = s X K and U = X[:, 1:].
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weights: Tensor, removed: Tensor, prior: Tensor | None, inplace: bool
+    ) -> tuple[Tensor, Tensor]:
+        flat = x.flatten(1)  # [m, F]
+        estimate = weights @ flat  # [c, F]
+        if prior is not None:
+            estimate += prior
+        out = subtract(x, removed, estimate, inplace)
+        ctx.save_for_backward(weights, removed)
+        ctx.mark_non_differentiable(estimate)
+        if inplace:
+            ctx.mark_dirty(x)
+        return out, estimate
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        weights, removed = ctx.saved_tensors  # [c, m], [m, c]
+        flat = grad.flatten(1)  # [m, F]
+        with without_autocast(grad.device):
+            grad_x = torch.addmm(flat, weights.T, removed.T @ flat, alpha=-1)  # [m, F]
+        return grad_x.view(grad.shape), None, None, None, None
+
+
+def without_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    if not torch.amp.is_autocast_available(device.type):
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, enabled=False)
