@@ -25,7 +25,9 @@ class FakeSite:
             (self.folder / f"{module}.py").write_text(source, encoding="utf-8")
         info = self.folder / f"{module}-1.0.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n"
+        )
         name = distribution.removeprefix("mlzoo-")
         (info / "entry_points.txt").write_text(f"[mlzoo]\n{name} = {target or module}\n")
 

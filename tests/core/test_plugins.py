@@ -48,7 +48,10 @@ BROKEN = {
         GOOD.format(name="x").replace("mlzoo_evaluators", "mlzoo_datasets"),
         "must give DatasetSpec, got EvaluatorSpec",
     ),
-    "missing-field": (MODEL.replace(', factory="a.b:d"', "").replace('factory="a.b:d",', ""), "factory"),
+    "missing-field": (
+        MODEL.replace(', factory="a.b:d"', "").replace('factory="a.b:d",', ""),
+        "factory",
+    ),
     "malformed-ref": (MODEL.replace('"a.b:d"', '"a/b.py"'), "package.module:attribute"),
     "malformed-name": (MODEL.replace('"twin"', '"Twin Model"'), "lower-case"),
     "wrong-arguments": (

@@ -47,7 +47,7 @@ class Result:
     results: Mapping[str, Any] = field(repr=False)
 
 
-class Interrupted(RunError):
+class Interrupted(RunError):  # noqa: N818 - not an error: the run is left resumable on purpose
     """Ctrl-C, SIGTERM or ``stop_after``: the run can be resumed."""
 
     exit_code = 130

@@ -35,9 +35,7 @@ class MetricsLog:
         """Keep one step's values; returns the latest ones known on the host."""
         detached = {k: v.detach() if hasattr(v, "detach") else v for k, v in values.items()}
         self._held.append((epoch, step, detached))
-        on_host = all(
-            getattr(v, "device", None) is None or v.device.type == "cpu" for v in detached.values()
-        )  # type: ignore[union-attr]
+        on_host = all(map(_on_host, detached.values()))
         return self.flush() if on_host or len(self._held) >= self.HELD_STEPS else {}
 
     def flush(self) -> dict[str, float]:
@@ -77,6 +75,11 @@ class MetricsLog:
         with atomic_write(self.path) as file:
             file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
         return max((row.get("step", 0) for row in rows), default=0)
+
+
+def _on_host(value: Number) -> bool:
+    device = getattr(value, "device", None)
+    return device is None or device.type == "cpu"
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -198,9 +198,7 @@ class ContractSuite:
         }
         for name, entries in kinds.items():
             if name in metafunc.fixturenames:
-                mine = [
-                    e for e in entries if self.distribution in (None, e.plugin.distribution)
-                ]
+                mine = [e for e in entries if self.distribution in (None, e.plugin.distribution)]
                 ids = [f"{type(e.spec).__name__}-{e.spec.name}" for e in mine]
                 metafunc.parametrize(name, mine, ids=ids, scope="class")
 

@@ -11,7 +11,6 @@ sample, and predicts these arrays for a split of n samples:
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -19,6 +18,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from mlzoo.data.fingerprint import fingerprint
 from mlzoo.errors import DataError, UsageError
 from mlzoo_mdn.metrics import DEPENDENCE_METRICS
 
@@ -153,12 +153,13 @@ class ConfoundedData:
 
     def fingerprint(self) -> str:
         """SHA-256 over name, type, shape and bytes of every array."""
-        digest = hashlib.sha256()
-        for split, samples in self.all_splits().items():
-            for name, array in samples.arrays().items():
-                digest.update(f"{split}.{name} {array.dtype.str} {array.shape}\n".encode())
-                digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()
+        return fingerprint(
+            {
+                f"{split}.{name}": array
+                for split, samples in self.all_splits().items()
+                for name, array in samples.arrays().items()
+            }
+        )
 
     def describe(self) -> Mapping[str, Any]:
         """Counts, shapes and ranges of every split as JSON values."""

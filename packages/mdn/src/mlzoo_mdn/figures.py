@@ -157,7 +157,9 @@ def comparison(runs: Sequence[RunRecord]) -> Figure | None:
             colour = COLOURS[groups.index(group) % len(COLOURS)]
             values = [_value(run.results["metrics"][split], metric) for run in group.runs]
             _dots(ax, position, values, colour, hollow="@" in split)
-        ax.set_xticks(range(len(columns)), [_column_name(*column) for column in columns], fontsize=9)
+        ax.set_xticks(
+            range(len(columns)), [_column_name(*column) for column in columns], fontsize=9
+        )
         ax.set_xlim(-0.6, len(columns) - 0.4)
         _style(ax, title)
     _ceilings(left, groups[0].first)
@@ -177,7 +179,9 @@ def _column_name(group: Group, split: str) -> str:
 def _dots(ax: Axes, position: float, values: Sequence[float], colour: str, *, hollow: bool) -> None:
     spread = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else [0.0]
     face = "white" if hollow else colour
-    ax.scatter(position + np.asarray(spread), values, s=26, facecolor=face, edgecolor=colour, zorder=3)
+    ax.scatter(
+        position + np.asarray(spread), values, s=26, facecolor=face, edgecolor=colour, zorder=3
+    )
     mean = float(np.mean(values))
     sd = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     ax.errorbar(position + 0.26, mean, yerr=sd, fmt="_", color=colour, capsize=4, markersize=12)

@@ -17,8 +17,8 @@ from mlzoo.runs import Run
 from mlzoo_mdn.config import MDNConfig
 from mlzoo_mdn.confounded import ConfoundedData, ConfoundedSplit
 from mlzoo_mdn.networks import build
-from mlzoo_mdn.recalibration import load_running_statistics, recalibrate, running_statistics
-from mlzoo_mdn.training import EarlyStopping, schedule_for
+from mlzoo_mdn.recalibration import recalibrate, running_statistics, using_statistics
+from mlzoo_mdn.training import EarlyStopping, advance, schedule_for, watches
 
 
 class MDN:
@@ -89,12 +89,10 @@ class MDN:
                 run.log(loss=loss)
             run.evaluate(self)
 
-            if self.config.schedule == "plateau":
-                schedule.step(self.val_loss())
-            else:
-                schedule.step()
-            if self.config.patience and stopping.should_stop(self.val_loss()):
-                run.stop(f"no better val loss in {self.config.patience} epochs")
+            val_loss = self.val_loss() if stopping.patience or watches(schedule) else 0.0
+            advance(schedule, val_loss)
+            if stopping.should_stop(val_loss):
+                run.stop(f"no better val loss in {stopping.patience} epochs")
 
     def finish(self) -> None:
         """Replace the running averages by exact statistics over the training set."""
@@ -122,12 +120,8 @@ class MDN:
             raise UsageError(f"there is no view {view!r} of the predictions of {name!r}.")
         samples = self.data[name]
         if view and self.running:
-            exact = running_statistics(self.network)
-            load_running_statistics(self.network, self.running)
-            try:
+            with using_statistics(self.network, self.running):
                 return self._predict(samples)
-            finally:
-                load_running_statistics(self.network, exact)
         return self._predict(samples)
 
     def _predict(self, samples: ConfoundedSplit) -> dict[str, npt.NDArray[Any]]:

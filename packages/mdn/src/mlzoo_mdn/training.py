@@ -1,4 +1,4 @@
-"""The learning-rate schedules and the early stopping of the original program (spec of its loop)."""
+"""The learning-rate schedules and the early stopping of the original program."""
 
 from __future__ import annotations
 
@@ -19,6 +19,19 @@ def schedule_for(config: MDNConfig, optimizer: Optimizer) -> Schedule:
     if config.schedule == "cosine":
         return CosineAnnealingLR(optimizer, T_max=config.epochs)
     return LambdaLR(optimizer, lambda epoch: 1.0)
+
+
+def watches(schedule: Schedule) -> bool:
+    """Whether the schedule follows the val loss."""
+    return isinstance(schedule, ReduceLROnPlateau)
+
+
+def advance(schedule: Schedule, val_loss: float) -> None:
+    """One epoch further."""
+    if isinstance(schedule, ReduceLROnPlateau):
+        schedule.step(val_loss)
+    else:
+        schedule.step()
 
 
 class EarlyStopping:

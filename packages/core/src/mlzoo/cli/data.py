@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from mlzoo.cli.output import human_size, installed, json_option, print_json, print_table
+from mlzoo.cli.output import installed, json_option, print_json, print_table
+from mlzoo.data.manifest import human_size
 from mlzoo.errors import UsageError
 from mlzoo.plugins import Registered
 

@@ -88,16 +88,4 @@ def format_metric(value: float | None, unit: str) -> str:
     return f"{value:.1f}" if unit == "%" else f"{value:.4f}"
 
 
-def human_size(size: int | None) -> str:
-    """``1.5 GB``."""
-    if size is None:
-        return "?"
-    amount, unit = float(size), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if amount < 1000 or unit == "TB":
-            break
-        amount /= 1000
-    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-
-
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")

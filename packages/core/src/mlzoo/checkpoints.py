@@ -1,0 +1,104 @@
+"""Checkpoints: tensors and JSON values only, written atomically, read with ``weights_only=True``."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mlzoo.errors import CheckpointError
+from mlzoo.files import atomic_write
+
+# Before 2.6, weights_only=True could be made to run code.
+SAFE_TORCH = (2, 6)
+
+
+def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a checkpoint; the previous one survives until the new one is whole.
+
+    Raises:
+        CheckpointError: something in it could not be loaded again safely; names where.
+        RunError: the file cannot be written.
+    """
+    _check(state, "")
+    with atomic_write(path) as file:
+        torch.save(dict(state), file)
+
+
+def load_checkpoint(path: Path, map_location: str = "cpu") -> dict[str, Any]:
+    """Read a checkpoint or a published weights file; code in it never runs.
+
+    Raises:
+        CheckpointError: missing, damaged, or holding anything but tensors and plain values.
+    """
+    _require_safe_torch()
+    try:
+        state = torch.load(path, map_location=map_location, weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"there is no checkpoint {path}.") from error
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} was refused: it holds more than tensors and plain values, or it is damaged.",
+            "Do not load it by other means unless you trust where it comes from.",
+        ) from error
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f"{path} is damaged or no checkpoint: {reason}") from error
+    except Exception as error:  # a hostile file can make the unpickler fail in any way
+        raise CheckpointError(f"{path} cannot be read: {type(error).__name__}.") from error
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path} holds a {type(state).__name__}, not a state dict.")
+    return state
+
+
+def load_strict(module: nn.Module, state: Mapping[str, Any], source: str) -> None:
+    """Load a state dict whose keys and shapes must all fit; nothing is loaded otherwise.
+
+    Raises:
+        CheckpointError: names ``source`` and the first keys that are missing, unknown or mis-shaped.
+    """
+    own = module.state_dict()
+    problems = [f"lacks {key}" for key in own if key not in state]
+    problems += [f"has unknown {key}" for key in state if key not in own]
+    for key in own.keys() & state.keys():
+        if isinstance(own[key], Tensor) and own[key].shape != state[key].shape:
+            expected, found = list(own[key].shape), list(state[key].shape)
+            problems.append(f"{key} is {found}, expected {expected}")
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise CheckpointError(
+            f"{source} does not fit {type(module).__name__}: {'; '.join(problems[:3])}{more}."
+        )
+    module.load_state_dict(state, strict=True)
+
+
+def _require_safe_torch() -> None:
+    major, minor = (int(part) for part in torch.__version__.split(".")[:2])
+    if (major, minor) < SAFE_TORCH:
+        raise CheckpointError(
+            f"torch {torch.__version__} cannot read checkpoints safely.",
+            "Install torch 2.6 or newer.",
+        )
+
+
+def _check(value: Any, where: str) -> None:
+    """Admit tensors, JSON values, and dicts, lists and tuples of them."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str | int):
+                raise CheckpointError(
+                    f"checkpoint key {key!r} in {where or 'the state'} is no text."
+                )
+            _check(item, f"{where}.{key}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value):
+            _check(item, f"{where}[{number}]")
+    elif type(value) not in (str, int, float, bool, type(None)) and not isinstance(value, Tensor):
+        raise CheckpointError(
+            f"a checkpoint cannot hold {where}: {type(value).__name__} is neither a tensor nor plain."
+        )

@@ -1,0 +1,166 @@
+"""The files a dataset declares: are they there, and are they the right ones?"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from mlzoo.data.root import dataset_folder
+from mlzoo.errors import DataError, MlzooError
+from mlzoo.files import write_json
+from mlzoo.specs import DataFile, DatasetSpec
+
+State = Literal["present", "missing", "wrong size", "wrong checksum", "verified"]
+CHUNK_BYTES = 1 << 20
+Progress = Callable[[str, int], None]
+
+
+@dataclass(frozen=True)
+class FileStatus:
+    """One declared file and what was found. ``found`` is its size, or its digest if that is wrong."""
+
+    file: DataFile
+    path: Path
+    state: State
+    found: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is known to be wrong with it."""
+        return self.state in ("present", "verified")
+
+
+def status(spec: DatasetSpec, root: Path) -> list[FileStatus]:
+    """Presence and size of every file; reads none of them."""
+    folder = dataset_folder(root, spec.name)
+    return [_look(file, _inside(folder, file, spec)) for file in spec.files]
+
+
+def verify(spec: DatasetSpec, root: Path, progress: Progress | None = None) -> list[FileStatus]:
+    """Sizes first, then SHA-256 where one is declared and the size is right.
+
+    Digests are remembered by path, size and time of change, so that a repeat costs nothing.
+
+    Args:
+        progress: called with a path and a number of bytes as they are read.
+    """
+    cache = _Cache()
+    checked = [_verified(found, cache, progress) for found in status(spec, root)]
+    cache.save()
+    return checked
+
+
+def require(spec: DatasetSpec, root: Path) -> None:
+    """Refuse to go on without the files.
+
+    Raises:
+        DataError: which files are missing or of the wrong size, where they belong, how to get them.
+    """
+    bad = [found for found in status(spec, root) if not found.ok]
+    if not bad:
+        return
+    lines = [_describe(found) for found in bad]
+    folder = dataset_folder(root, spec.name)
+    helps = dict.fromkeys(found.file.how_to_get for found in bad if found.file.how_to_get)
+    fix = [*lines, *(f"How to get it: {text}" for text in helps)]
+    if spec.demo is not None:
+        fix.append(f"To try it without: mlzoo data demo {spec.name} DIR")
+    count = f"{len(bad)} file{'s' if len(bad) > 1 else ''}"
+    raise DataError(f"dataset {spec.name!r} needs {count} in {folder}:", "\n".join(fix))
+
+
+def human_size(size: int | None) -> str:
+    """``1.5 GB``; powers of 1000."""
+    if size is None:
+        return "?"
+    amount = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def _describe(found: FileStatus) -> str:
+    size = f" ({human_size(found.file.size)})" if found.file.size is not None else ""
+    if found.state == "wrong size":
+        return f"{found.file.path}{size}: wrong size, found {found.found} bytes"
+    return f"{found.file.path}{size}: {found.state}"
+
+
+def _inside(folder: Path, file: DataFile, spec: DatasetSpec) -> Path:
+    """The file's place; a path that leads out of the dataset's folder is a plugin's fault."""
+    relative = PurePosixPath(file.path)
+    if relative.is_absolute() or ".." in relative.parts or not relative.parts:
+        raise DataError(f"dataset {spec.name!r} declares a file outside its folder: {file.path!r}.")
+    return folder / relative
+
+
+def _look(file: DataFile, path: Path) -> FileStatus:
+    if not path.is_file():
+        return FileStatus(file, path, "missing")
+    size = path.stat().st_size
+    wrong = file.size is not None and size != file.size
+    return FileStatus(file, path, "wrong size" if wrong else "present", str(size))
+
+
+def _verified(found: FileStatus, cache: _Cache, progress: Progress | None) -> FileStatus:
+    if found.state != "present" or found.file.sha256 is None:
+        return found
+    digest = cache.digest(found.path, progress)
+    right = digest == found.file.sha256.lower()
+    return FileStatus(found.file, found.path, "verified" if right else "wrong checksum", digest)
+
+
+class _Cache:
+    """Digests by path, size and time of change; losing it costs only time."""
+
+    def __init__(self) -> None:
+        self.path = _cache_folder() / "checksums.json"
+        self.changed = False
+        try:
+            loaded = json.loads(self.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            loaded = {}
+        self.digests: dict[str, str] = loaded if isinstance(loaded, dict) else {}
+
+    def digest(self, path: Path, progress: Progress | None) -> str:
+        """SHA-256 of a file, computed at most once for each of its states."""
+        facts = path.stat()
+        key = f"{path.resolve()}|{facts.st_size}|{facts.st_mtime_ns}"
+        if key not in self.digests:
+            self.digests[key] = _sha256(path, progress)
+            self.changed = True
+        return self.digests[key]
+
+    def save(self) -> None:
+        """Keep what is new, if the folder can be written."""
+        if self.changed:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                write_json(self.path, self.digests)
+            except (OSError, MlzooError):
+                return  # a cache that cannot be kept is no failure
+
+
+def _cache_folder() -> Path:
+    if named := os.environ.get("MLZOO_CACHE"):
+        return Path(named)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("mlzoo", appauthor=False)
+
+
+def _sha256(path: Path, progress: Progress | None) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(CHUNK_BYTES):
+            digest.update(piece)
+            if progress is not None:
+                progress(str(path), len(piece))
+    return digest.hexdigest()

@@ -1,0 +1,88 @@
+"""Files that are either whole or not there."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from mlzoo.errors import RunError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """A binary file that replaces ``path`` only when everything was written.
+
+    It is written under another name in the same folder, flushed to disk, then renamed. After any
+    error, Ctrl-C included, ``path`` is as it was and nothing else is left behind.
+
+    Raises:
+        RunError: the folder is missing or not writable, or the disk is full.
+    """
+    try:
+        number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}.") from error
+    temporary = Path(name)
+    try:
+        with os.fdopen(number, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only the owner can read
+        temporary.replace(path)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def json_text(value: Any) -> str:
+    """Strict JSON, indented, in the order given; NaN and infinities become null."""
+    return json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write strict JSON atomically."""
+    with atomic_write(path) as file:
+        file.write(json_text(value).encode())
+
+
+def write_arrays(path: Path, arrays: Mapping[str, npt.ArrayLike]) -> None:
+    """Write an ``.npz`` atomically.
+
+    Raises:
+        RunError: an array holds Python objects, which would need pickle.
+    """
+    import numpy as np
+
+    plain = {name: np.asarray(array) for name, array in arrays.items()}
+    for name, array in plain.items():
+        if array.dtype.hasobject:
+            raise RunError(f"cannot write {path}: array {name!r} holds Python objects.")
+    with atomic_write(path) as file:
+        np.savez(file, **plain)  # type: ignore[arg-type]
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
