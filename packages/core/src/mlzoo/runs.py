@@ -12,7 +12,7 @@ from mlzoo.checkpoints import load_checkpoint, save_checkpoint
 from mlzoo.errors import CheckpointError, NonFiniteError
 from mlzoo.metrics_log import MetricsLog
 from mlzoo.progress import Progress
-from mlzoo.rng import epoch_generator, rng_state, set_rng_state
+from mlzoo.rng import epoch_generator, preserved_rng, rng_state, set_rng_state
 from mlzoo.selection import Selector
 
 if TYPE_CHECKING:
@@ -120,7 +120,8 @@ class Run:
         """
         scores: dict[str, dict[str, float]] = {}
         for split in self.selector.scored:
-            scores[split] = self._score(model, split)
+            with preserved_rng():  # scoring is no part of training
+                scores[split] = self._score(model, split)
             self._log.append({"epoch": self.epoch, "split": split, **scores[split]})
             self._evaluated[f"{split} {self.main_metric}"] = scores[split][self.main_metric]
         for best in self.selector.watched:

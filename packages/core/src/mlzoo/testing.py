@@ -203,7 +203,8 @@ class ContractSuite:
                 metafunc.parametrize(name, mine, ids=ids, scope="class")
 
     @pytest.fixture(scope="class")
-    def smoke(self, model: Registered, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    @classmethod
+    def smoke(cls, model: Registered, tmp_path_factory: pytest.TempPathFactory) -> Result:
         """One smoke run a model, shared by the checks that only read it."""
         return smoke_run(model, tmp_path_factory.mktemp("smoke"))
 
