@@ -67,12 +67,14 @@ def cli(debug: bool) -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Entry point of the command ``mlzoo``: exit 0 when done, 2 for usage, 1 for failure."""
     words = sys.argv[1:] if arguments is None else arguments
-    if "--debug" in words:  # also after the command's name
+    sys.exit(guarded(words))
+
+
+def guarded(words: list[str]) -> int:
+    """Run one command line and return its exit status; every failure is told in a line or two."""
+    debug = "--debug" in words
+    if debug:  # also after the command's name
         words = ["--debug", *(word for word in words if word != "--debug")]
-    sys.exit(_guarded(words, debug="--debug" in words))
-
-
-def _guarded(words: list[str], *, debug: bool) -> int:
     try:
         code = cli.main(args=words, prog_name="mlzoo", standalone_mode=False)
         return code if isinstance(code, int) else 0
