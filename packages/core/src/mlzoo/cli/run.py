@@ -136,9 +136,10 @@ def start(model: str, dataset: str, given: dict[str, Any], params: dict[str, Any
         _show_config(plans[0], params["as_json"])
         return
     from mlzoo.cli.results import show_result, show_seeds
-    from mlzoo.experiment import execute
+    from mlzoo.experiment import choose_device, execute
     from mlzoo.progress import default_progress
 
+    device = choose_device(params["device"])
     if not params["dataset"] and not params["config"] and not params["quiet"]:
         click.echo(f"no --dataset given: {model} runs on its default, {dataset}", err=True)
     results = []
@@ -148,7 +149,7 @@ def start(model: str, dataset: str, given: dict[str, Any], params: dict[str, Any
         result = execute(
             plan,
             out=params["out"],
-            device=params["device"],
+            device=device,
             stop_after=params["stop_after"],
             figures=not params["no_figures"],
             progress=default_progress(params["quiet"]),
