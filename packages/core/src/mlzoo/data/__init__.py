@@ -1,0 +1,1 @@
+"""Data files: safe readers, what must lie where, checksums and fingerprints."""
