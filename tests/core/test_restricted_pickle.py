@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import struct
@@ -135,9 +136,9 @@ def hostile_calls(trap: str) -> dict[str, Any]:
         "subprocess": Call(subprocess.call, ["touch", trap]),
         "eval": Call(eval, code),
         "exec": Call(exec, code),
-        "open": Call(open, trap, "w"),
+        "open": Call(io.open, trap, "w"),
         "__import__": Call(__import__, "os"),
-        "getattr": Call(getattr, np, "save"),
+        "getattr": Call(getattr, "text", "join"),
         "numpy.save": Call(np.save, trap + ".npy", [1]),
         "ndarray.tofile": Call(np.ndarray.tofile, np.arange(3), trap),
         "Path.touch": Call(Path.touch, Path(trap)),
