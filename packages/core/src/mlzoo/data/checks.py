@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -79,7 +79,9 @@ def first_not_finite(array: Array, chunk: int = 2**18) -> tuple[int, ...] | None
     """
     if array.dtype.kind not in "fc":
         return None
-    order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+    order: Literal["C", "F"] = (
+        "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+    )
     flat = (array.T if order == "F" else array).reshape(-1)  # a view of what the readers return
     for start in range(0, flat.size, chunk):
         finite = np.isfinite(flat[start : start + chunk])
@@ -113,7 +115,7 @@ def existing(path: str | Path) -> Path:
 
 @contextmanager
 def readable(path: Path, expected: str) -> Iterator[None]:
-    damage = (OSError, EOFError, ValueError, TypeError, KeyError, RuntimeError, MemoryError)
+    damage = (OSError, EOFError, ValueError, TypeError, LookupError, RuntimeError, MemoryError)
     try:
         yield
     except (*damage, SyntaxError, OverflowError, zipfile.BadZipFile, zlib.error) as error:

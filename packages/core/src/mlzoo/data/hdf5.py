@@ -56,7 +56,7 @@ def read_h5(
     """
     with open_h5(path) as file:
         require(path, arrays, file)
-        datasets = {name: h5_dataset(file, name) for name in arrays}
+        datasets = {name: _numbers(file[name], file, name) for name in arrays}
         check_size(path, sum(dataset.nbytes for dataset in datasets.values()), max_bytes)
         found = {name: dataset[()] for name, dataset in datasets.items()}
     found = {name: np.asarray(value) for name, value in found.items()}
@@ -64,13 +64,16 @@ def read_h5(
     return found
 
 
-def h5_dataset(file: Any, name: str) -> Any:
+def own_dataset(node: Any, file: Any, name: str) -> Any:
     """A dataset whose bytes lie in this very file; links could show any file of the machine."""
-    node = file[name]
     if not hasattr(node, "dtype"):
         raise DataError(f"{file.filename}: {name!r} is a group; expected an array.")
     if node.file.filename != file.filename or node.external or node.is_virtual:
         raise DataError(f"{file.filename}: {name!r} is stored in another file.")
-    if node.dtype.kind == "O":
+    return node
+
+
+def _numbers(node: Any, file: Any, name: str) -> Any:
+    if own_dataset(node, file, name).dtype.kind == "O":
         raise DataError(f"{file.filename}: {name!r} holds objects; expected numbers.")
     return node

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlzoo.data.checks import AGAIN, MAX_BYTES, check_size, existing, extra, readable, require
-from mlzoo.data.hdf5 import h5_dataset, open_h5
+from mlzoo.data.hdf5 import open_h5, own_dataset
 from mlzoo.errors import DataError
 
 Value = npt.NDArray[Any] | list[str]
@@ -24,8 +24,9 @@ _NUMBERS = (
     *(f"{s}int{n}" for s in ("", "u") for n in (8, 16, 32, 64)),
 )
 _V5_KINDS = (*_NUMBERS, "char", "cell")
-_HDF5_KINDS = (*_NUMBERS, "char", "")  # "": written by other programs
+_HDF5_KINDS = (*_V5_KINDS, "")  # "": written by other programs
 
+_CELL_BYTES = 2**20  # of one string
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -92,30 +93,33 @@ def _v5_value(path: Path, key: str, value: Any) -> Value:
 def _read_hdf5(path: Path, keys: list[str], max_bytes: int) -> dict[str, Value]:
     with open_h5(path) as file:
         require(path, keys, file)
-        check_size(path, sum(getattr(file[key], "nbytes", 0) for key in keys), max_bytes)
-        return {key: _hdf5_value(path, key, file) for key in keys}
+        for key in keys:
+            if (kind := _matlab_class(file[key])) not in _HDF5_KINDS:
+                raise _unreadable(path, key, kind)
+        datasets = {key: own_dataset(file[key], file, key) for key in keys}
+        check_size(path, sum(dataset.nbytes for dataset in datasets.values()), max_bytes)
+        return {key: _hdf5_value(path, key, dataset) for key, dataset in datasets.items()}
 
 
-def _hdf5_value(path: Path, key: str, file: Any) -> Value:
-    kind = _matlab_class(file[key])
+def _hdf5_value(path: Path, key: str, dataset: Any) -> Value:
+    kind = _matlab_class(dataset)
+    empty = "MATLAB_empty" in dataset.attrs  # then it holds the shape
     if kind == "cell":
         # Stored with its axes reversed: the order of the bytes is MATLAB's column order.
-        references = [] if "MATLAB_empty" in file[key].attrs else file[key][()].ravel()
-        texts = []
-        for reference in references:
-            cell = file[reference]
-            if _matlab_class(cell) != "char":
-                raise _unreadable(path, key, "cell with other than strings")
-            texts.append("".join(_rows(cell)))
-        return texts
-    if not hasattr(file[key], "dtype") or kind not in _HDF5_KINDS:
-        raise _unreadable(path, key, kind or "group")
-    dataset = h5_dataset(file, key)
+        references = [] if empty else dataset[()].ravel()
+        return [_hdf5_cell(path, key, dataset.file, reference) for reference in references]
+    if dataset.dtype.kind not in "fiub":
+        raise _unreadable(path, key, f"dataset of {dataset.dtype}")
     if kind == "char":
         return _rows(dataset)
-    if "MATLAB_empty" in dataset.attrs:  # it holds the shape
-        return np.empty(tuple(int(n) for n in dataset[()]))
-    return np.asarray(dataset[()]).T
+    return np.empty(tuple(int(n) for n in dataset[()])) if empty else np.asarray(dataset[()]).T
+
+
+def _hdf5_cell(path: Path, key: str, file: Any, reference: Any) -> str:
+    node = own_dataset(file[reference], file, key) if reference else file
+    if _matlab_class(node) != "char" or node.dtype.kind != "u" or node.nbytes > _CELL_BYTES:
+        raise _unreadable(path, key, "cell with other than strings")
+    return "".join(_rows(node))
 
 
 def _matlab_class(node: Any) -> str:
