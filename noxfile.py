@@ -89,7 +89,8 @@ def demo(session: nox.Session) -> None:
     install(session, *editable("core", "mdn"))
     out = Path("runs", "demo", datetime.now().strftime("%Y%m%d-%H%M%S"))
     for network in ("baseline", "conv"):
-        options = ("--network", network, "--seeds", "0-2", "--out", str(out))
+        # The report draws the figures, once for all runs.
+        options = ("--network", network, "--seeds", "0-2", "--no-figures", "--out", str(out))
         session.run("mlzoo", "run", "mdn", *options, *session.posargs)
     session.run("mlzoo", "report", str(out), "--figures", str(out / "figures"))
     figures = sorted(out.glob("figures/*.png"))

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from mlzoo.contracts import TaskData
-from mlzoo.errors import DataError, UsageError
+from mlzoo.errors import DataError, RunError, UsageError
 from mlzoo_mdn.data import (
     ConfoundedData,
     ConfoundedSplit,
@@ -265,11 +266,10 @@ def test_too_few_samples_for_a_val_are_named(folder):
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_a_missing_file_is_named_with_what_to_put_there(folder, split):
+def test_a_missing_file_is_named(folder, split):
     (folder / f"{split}.npz").unlink()
     message = message_of(folder)
-    assert f"{split}.npz is missing" in message
-    assert "mlzoo data demo custom" in message
+    assert f"{split}.npz does not exist" in message
 
 
 @pytest.mark.parametrize("keep", [0, 10, 400, 0.5, 0.99])
@@ -277,7 +277,7 @@ def test_a_truncated_file_is_named(folder, keep):
     path = folder / "test.npz"
     content = path.read_bytes()
     path.write_bytes(content[: keep if isinstance(keep, int) else int(keep * len(content))])
-    assert "test.npz: expected an npz file of plain arrays" in message_of(folder)
+    assert re.search(r"test\.npz is (empty|not a whole \.npz file)", message_of(folder))
 
 
 def test_a_damaged_byte_inside_an_array_is_noticed(folder):
@@ -285,13 +285,13 @@ def test_a_damaged_byte_inside_an_array_is_noticed(folder):
     content = bytearray(path.read_bytes())
     content[300] ^= 0xFF
     path.write_bytes(content)
-    assert "val.npz: expected an npz file of plain arrays" in message_of(folder)
+    assert "val.npz is not a whole .npz file" in message_of(folder)
 
 
 def test_a_bare_array_is_not_an_npz_file(folder):
     with (folder / "test.npz").open("wb") as file:
         np.save(file, np.zeros(3))
-    assert "test.npz: expected an npz file of plain arrays" in message_of(folder)
+    assert "test.npz is not a whole .npz file" in message_of(folder)
 
 
 class Payload:
@@ -308,30 +308,39 @@ def test_a_pickled_object_array_is_refused_and_not_executed(folder, tmp_path):
     trace = tmp_path / "executed"
     label = np.array([Payload(trace)] * 10, dtype=object)
     np.savez(folder / "test.npz", **arrays_of(10, label=label))
-    assert "test.npz: expected an npz file of plain arrays: Object arrays" in message_of(folder)
+    assert "test.npz: array 'label' contains pickled objects" in message_of(folder)
     (folder / "test.npz").write_bytes(pickle.dumps(Payload(trace)))
-    assert "test.npz: expected an npz file of plain arrays" in message_of(folder)
+    assert "test.npz is not a whole .npz file" in message_of(folder)
     assert not trace.exists()
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"metadata": None}, "no array metadata; expected images, label, metadata, found"),
+        ({"metadata": None}, "holds no 'metadata'"),
         ({"images": np.zeros((10, 42), np.uint8)}, r"images have shape \[10, 42\]; expected"),
-        ({"images": np.zeros((10, 6, 7), np.int64)}, "images have type int64; expected uint8 or"),
+        (
+            {"images": np.zeros((10, 6, 7), np.int64)},
+            "'images': expected unsigned integers or floats, found int64",
+        ),
         ({"images": np.zeros((9, 6, 7), np.uint8)}, r"images has shape \[9, 1, 6, 7\] beside 10"),
-        ({"images": np.full((10, 6, 7), np.nan)}, "images holds nan in row 0"),
+        (
+            {"images": np.full((10, 6, 7), np.nan)},
+            r"'images': expected finite values, found nan at \[0, 0, 0\]",
+        ),
         ({"images": np.zeros((10, 6, 8))}, r"row of images has shape \[1, 6, 8\]; expected"),
         ({"label": np.arange(10) % 3}, "label holds 2 in row 2; expected 0 or 1"),
         ({"label": np.full(10, 0.5)}, "label holds 0.5 in row 0"),
-        ({"label": np.array(["a", "b"] * 5)}, "label has type <U1; expected numbers"),
+        ({"label": np.array(["a", "b"] * 5)}, "'label': expected .* found <U1"),
         ({"label": np.zeros(10)}, "no sample has label 1"),
-        ({"metadata": np.array([0.0] * 9 + [np.nan])}, "metadata holds nan in row 9"),
-        ({"metadata": np.array(["x"] * 10)}, "metadata has type <U1; expected numbers"),
+        (
+            {"metadata": np.array([0.0] * 9 + [np.nan])},
+            r"'metadata': expected finite values, found nan at \[9\]",
+        ),
+        ({"metadata": np.array(["x"] * 10)}, "'metadata': expected .* found <U1"),
         ({"metadata": np.zeros((10, 2))}, r"row of metadata has shape \[2\]; expected \[1\]"),
-        ({"metadata_names": np.array(["a", "b"])}, r"metadata_names has .* shape \[2\]"),
-        ({"metadata_names": np.array([1])}, "metadata_names has type int64"),
+        ({"metadata_names": np.array(["a", "b"])}, r"metadata_names has shape \[2\]"),
+        ({"metadata_names": np.array([1])}, "'metadata_names': expected text, found int64"),
         ({"metadata_names": np.array(["age"])}, "metadata_names are age; expected metadata_1"),
     ],
 )
@@ -339,7 +348,7 @@ def test_unusable_content_is_named_with_its_file(folder, changes, message):
     np.savez(folder / "test.npz", **arrays_of(10, **changes))
     with pytest.raises(DataError, match=message) as caught:
         load_custom(folder, CustomOptions())
-    assert str(caught.value).startswith(f"{folder / 'test.npz'}: ")
+    assert str(caught.value).startswith(f"{folder / 'test.npz'}")
 
 
 # --- the demo of custom ---
@@ -382,6 +391,6 @@ def test_an_interrupted_demo_leaves_nothing_behind(tmp_path, monkeypatch):
         raise OSError("no space left on device")
 
     monkeypatch.setattr(np, "savez", full_disk)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(RunError, match="no space"):
         write_custom_demo(tmp_path)
     assert not list(tmp_path.iterdir())

@@ -62,7 +62,7 @@ def write_json(path: Path, value: Any) -> None:
         file.write(json_text(value).encode())
 
 
-def write_arrays(path: Path, arrays: Mapping[str, npt.ArrayLike]) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Write an ``.npz`` atomically.
 
     Raises:
@@ -70,12 +70,11 @@ def write_arrays(path: Path, arrays: Mapping[str, npt.ArrayLike]) -> None:
     """
     import numpy as np
 
-    plain = {name: np.asarray(array) for name, array in arrays.items()}
-    for name, array in plain.items():
+    for name, array in arrays.items():
         if array.dtype.hasobject:
             raise RunError(f"cannot write {path}: array {name!r} holds Python objects.")
     with atomic_write(path) as file:
-        np.savez(file, **plain)  # type: ignore[arg-type]
+        np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def _finite(value: Any) -> Any:

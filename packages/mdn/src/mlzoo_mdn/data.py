@@ -13,15 +13,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mlzoo.data.readers import ArraySpec, read_npz
 from mlzoo.errors import DataError, UsageError
+from mlzoo.files import write_arrays
 from mlzoo_mdn.confounded import LABELS, ConfoundedData, ConfoundedSplit
 from mlzoo_mdn.dataset_config import CustomOptions, SyntheticOptions
 from mlzoo_mdn.synthetic import (
@@ -40,24 +40,17 @@ __all__ = [
     "write_custom_demo",
 ]
 
-Arrays = dict[str, npt.NDArray[Any]]
-
 CEILINGS = {
     "true effect": 100 * CEILING_TRUE_EFFECT,
     "with the confounder": 100 * CEILING_WITH_CONFOUNDER,
 }
 DEMO_GROUP_SIZES = {"train": 60, "val": 20, "test": 40}
-REQUIRED = ("images", "label", "metadata")
-OPTIONAL = ("metadata_names",)
-_UNREADABLE = (
-    OSError,
-    ValueError,  # also what numpy says to an array that would need unpickling
-    EOFError,
-    MemoryError,
-    RuntimeError,  # encrypted, or an unknown compression
-    zipfile.BadZipFile,
-    zlib.error,
-)
+REQUIRED = {
+    "images": ArraySpec(kinds="uf"),
+    "label": ArraySpec(kinds="biuf"),
+    "metadata": ArraySpec(kinds="biuf"),
+}
+OPTIONAL = {"metadata_names": ArraySpec(ndim=1, kinds="U")}
 
 
 def load_synthetic(root: Path, options: SyntheticOptions) -> ConfoundedData:
@@ -122,16 +115,13 @@ def write_custom_demo(root: Path, seed: int = 0) -> dict[str, object]:
     with tempfile.TemporaryDirectory(prefix=".demo-", dir=root) as aside:
         for (split, path), child in zip(paths.items(), seeds, strict=True):
             groups = generate_independent(DEMO_GROUP_SIZES[split], child)
-            with (Path(aside) / path.name).open("wb") as file:
-                np.savez(
-                    file,
-                    images=groups.images[:, 0].astype(np.float32),  # [2N, 32, 32]
-                    label=groups.labels,
-                    metadata=groups.confounder,
-                    metadata_names=np.array(["confounder"]),
-                )
-                file.flush()
-                os.fsync(file.fileno())
+            arrays: dict[str, npt.NDArray[Any]] = {
+                "images": groups.images[:, 0].astype(np.float32),  # [2N, 32, 32]
+                "label": groups.labels,
+                "metadata": groups.confounder,
+                "metadata_names": np.array(["confounder"]),
+            }
+            write_arrays(Path(aside) / path.name, arrays)
         for path in paths.values():
             os.replace(Path(aside) / path.name, path)
     ranges = {f"label {label}": list(RANGES[label]) for label in LABELS}
@@ -157,7 +147,7 @@ def _read_like(train: ConfoundedSplit, names: tuple[str, ...], path: Path) -> Co
 
 def _read_split(path: Path) -> tuple[ConfoundedSplit, tuple[str, ...] | None]:
     """The checked split in a file and the names of its metadata columns, if it has any."""
-    arrays = _read_npz(path)
+    arrays = read_npz(path, REQUIRED, optional=OPTIONAL)
     images, label, metadata = (arrays[name] for name in REQUIRED)
     if images.dtype != np.uint8 and images.dtype.kind != "f":
         raise DataError(f"{path}: images have type {images.dtype}; expected uint8 or float")
@@ -165,9 +155,6 @@ def _read_split(path: Path) -> tuple[ConfoundedSplit, tuple[str, ...] | None]:
         raise DataError(
             f"{path}: images have shape {list(images.shape)}; expected [N, H, W] or [N, C, H, W]"
         )
-    for name in ("label", "metadata"):
-        if arrays[name].dtype.kind not in "biuf":
-            raise DataError(f"{path}: {name} has type {arrays[name].dtype}; expected numbers")
     scale = 255 if images.dtype == np.uint8 else 1
     images = np.divide(images, scale, dtype=np.float32, casting="same_kind")
     split = ConfoundedSplit(
@@ -180,10 +167,10 @@ def _read_split(path: Path) -> tuple[ConfoundedSplit, tuple[str, ...] | None]:
     names = arrays.get("metadata_names")
     if names is None:
         return split, None
-    if names.dtype.kind != "U" or names.shape != split.metadata.shape[1:]:
+    if names.shape != split.metadata.shape[1:]:
         raise DataError(
-            f"{path}: metadata_names has type {names.dtype} and shape {list(names.shape)}; "
-            f"expected text of shape {list(split.metadata.shape[1:])}"
+            f"{path}: metadata_names has shape {list(names.shape)}; "
+            f"expected {list(split.metadata.shape[1:])}, a name for each column"
         )
     return split, tuple(str(name) for name in names)
 
@@ -204,25 +191,3 @@ def _without_val(
             )
         chosen[random.permutation(rows)[:count]] = True
     return train.take(np.flatnonzero(~chosen)), train.take(np.flatnonzero(chosen))
-
-
-def _read_npz(path: Path) -> Arrays:
-    """The known arrays of an npz file; nothing in it is ever unpickled."""
-    if not path.is_file():
-        raise DataError(
-            f"{path} is missing; expected an npz file with {', '.join(REQUIRED)}",
-            fix="Put it there, or write an example folder with 'mlzoo data demo custom'.",
-        )
-    try:
-        with zipfile.ZipFile(path):  # numpy would take a bare array as well
-            pass
-        with np.load(path, allow_pickle=False) as archive:
-            missing = [name for name in REQUIRED if name not in archive]
-            if missing:
-                raise DataError(
-                    f"{path}: no array {', '.join(missing)}; expected {', '.join(REQUIRED)}, "
-                    f"found {', '.join(archive.files) or 'none'}"
-                )
-            return {name: archive[name] for name in REQUIRED + OPTIONAL if name in archive}
-    except _UNREADABLE as error:
-        raise DataError(f"{path}: expected an npz file of plain arrays: {error}") from error
