@@ -25,6 +25,9 @@ class MDNConfig(Config):
     patience: int = Field(
         200, ge=0, description="stop after so many epochs without a better val loss (0: never)"
     )
+    evaluate_every: int = Field(
+        1, gt=0, description="epochs between scores on val; the last epoch is always scored"
+    )
     estimator: Literal["global", "batch", "control-variate"] = Field(
         "global",
         description="of the metadata's coefficients in training: the published one, least squares "

@@ -87,7 +87,8 @@ class MDN:
                 loss.backward()
                 optimizer.step()
                 run.log(loss=loss)
-            run.evaluate(self)
+            if epoch % self.config.evaluate_every == 0 or epoch == self.config.epochs:
+                run.evaluate(self)
 
             val_loss = self.val_loss() if stopping.patience or watches(schedule) else 0.0
             advance(schedule, val_loss)
