@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlzoo.config import Options
 from mlzoo.contracts import Model, TaskData
-from mlzoo.errors import MlzooError, RunError, UsageError
+from mlzoo.errors import RunError, UsageError
 from mlzoo.files import write_json
-from mlzoo.planning import Plan, load, make_plan
+from mlzoo.planning import Plan, load, make_plan, plan_of
 from mlzoo.progress import Progress, default_progress
 from mlzoo.registry import registry
+from mlzoo.report.figures import draw
 from mlzoo.run_directory import (
     RunInfo,
     RunRecord,
     create,
     is_alive,
     machine_facts,
-    peak_memory_mb,
     write_environment,
 )
-from mlzoo.scoring import load_best, results_of, save_best, score, score_all
+from mlzoo.run_status import Interrupted, keeping_status
+from mlzoo.scoring import load_best, results_of, score, score_all
 
 DEFAULT_OUT = Path("runs")
 
@@ -45,12 +41,6 @@ class Result:
     directory: Path
     metrics: Mapping[str, Mapping[str, float]]
     results: Mapping[str, Any] = field(repr=False)
-
-
-class Interrupted(RunError):  # noqa: N818 - not an error: the run is left resumable on purpose
-    """Ctrl-C, SIGTERM or ``stop_after``: the run can be resumed."""
-
-    exit_code = 130
 
 
 def run(
@@ -113,9 +103,13 @@ def execute(
     stop_after: int | None = None,
     figures: bool = True,
     progress: Progress | None = None,
+    data: TaskData | None = None,
 ) -> Result:
-    """Start a new run of a plan. Everything that can be refused is refused before its folder exists."""
-    data = plan.load_data()
+    """Start a new run of a plan. Everything that can be refused is refused before its folder exists.
+
+    ``data`` spares loading what runs of several seeds share; it must be the plan's own.
+    """
+    data = plan.load_data() if data is None else data
     prepared = _prepare(plan, data, device)
     directory = create(out, plan.model.name, plan.dataset.name, plan.options.run.seed)
     write_json(directory / "config.json", plan.config_json())
@@ -180,15 +174,15 @@ def evaluate(
     names = {evaluator} if evaluator else {spec.name for spec in plan.evaluators}
     if evaluator:
         registry().evaluator(evaluator, plan.model.task)
-    own_data = plan.load_data()
-    model, _ = _prepare(plan, own_data, device)
+    data = plan.load_data()
+    model, _ = _prepare(plan, data, device)
     load_best(model, record.directory, select)
     if dataset is not None and dataset != plan.dataset.name:
         plan = plan.with_dataset(dataset)
-        other = plan.build(plan.load_data())
-        other.load_state_dict(model.state_dict())
-        model, own_data = other, plan.load_data()
-    scored = score_all(plan, model, own_data, only=names)
+        data = plan.load_data()
+        trained, (model, _) = model.state_dict(), _prepare(plan, data, device)
+        model.load_state_dict(trained)
+    scored = score_all(plan, model, data, only=names)
     return {split: metrics for split, (metrics, _) in scored.items()}
 
 
@@ -209,18 +203,6 @@ def load_dataset(
     resolved = OptionSet(Config, cls).resolve([Layer("option", options)])
     root = Path(data_dir) if data_dir else None
     return load(entry, root, resolved.dataset, resolved.run.limit)
-
-
-def plan_of(record: RunRecord, data_dir: Path | None = None) -> Plan:
-    """The plan a run was made from."""
-    config = record.config
-    kept = record.info.get("data_dir")
-    return make_plan(
-        config["model"],
-        config["dataset"],
-        config_file=record.directory / "config.json",
-        data_dir=data_dir or (Path(kept) if kept else None),
-    )
 
 
 def choose_device(name: str) -> str:
@@ -292,77 +274,15 @@ def _train(
         data_dir=str(plan.data_dir.resolve()) if plan.data_dir else None,
         data={"fingerprint": data.fingerprint(), **data.describe()},
     )
-    with _status(info, directory, progress):
+    with keeping_status(info, directory, progress):
         model.fit(run_)
         results = results_of(plan, model, data, run_)
         write_json(directory / "results.json", results)
         if figures:
-            draw_figures(plan, directory, progress)
+            record = RunRecord(directory, data)
+            for problem in draw(plan.model_entry, [record], directory / "figures"):
+                progress.message(problem)
     return Result(directory, results["metrics"], results)
 
 
-@contextmanager
-def _status(info: RunInfo, directory: Path, progress: Progress) -> Iterator[None]:
-    """Keeps run.json true, whatever happens inside."""
-    started = time.time()
-    earlier = float(info.facts.get("seconds", 0.0))
-    info.update(status="running", started=info.facts.get("started", _iso(started)), error=None)
-
-    def close(status: str, error: str | None = None) -> None:
-        info.update(
-            status=status,
-            error=error,
-            finished=_iso(time.time()),
-            seconds=round(earlier + time.time() - started, 2),
-            peak_memory_mb=peak_memory_mb(),
-        )
-
-    from mlzoo.runs import StopRequested
-
-    try:
-        with _sigterm_as_interrupt():
-            yield
-    except (KeyboardInterrupt, StopRequested) as error:
-        reason = str(error) or "interrupted"
-        close("interrupted", reason)
-        progress.message(f"{reason}: {directory}")
-        raise Interrupted(f"{reason}.", f"Go on with: mlzoo resume {directory}") from error
-    except BaseException as error:
-        close("failed", f"{type(error).__name__}: {error}")
-        progress.message(f"failed: {error}")
-        if isinstance(error, MlzooError) and not isinstance(error, UsageError):
-            error.fix = f"{error.fix} The run is kept in {directory}.".strip()
-        raise
-    close("done")
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """A scheduler's SIGTERM leaves a resumable run, like Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt("terminated by a signal")
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def draw_figures(plan: Plan, directory: Path, progress: Progress) -> None:
-    """The model's figures of one run; one that fails is a message, not a failed run."""
-    from mlzoo.report.figures import draw
-
-    for problem in draw(plan.model_entry, [RunRecord(directory)], directory / "figures"):
-        progress.message(problem)
-
-
-def _iso(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(seconds))
-
-
-__all__ = ["Options", "Result", "evaluate", "execute", "load_dataset", "resume", "run", "save_best"]
+__all__ = ["Interrupted", "Result", "evaluate", "execute", "load_dataset", "resume", "run"]

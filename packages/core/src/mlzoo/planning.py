@@ -18,6 +18,7 @@ from mlzoo.specs import DatasetSpec, EvaluatorSpec, Metric, ModelSpec
 
 if TYPE_CHECKING:
     from mlzoo.contracts import Model, TaskData
+    from mlzoo.run_directory import RunRecord
 
 
 @dataclass(frozen=True)
@@ -190,4 +191,16 @@ def make_plan(
         options=option_set(model_entry, dataset_entry).resolve(layers),
         preset=preset,
         data_dir=data_dir,
+    )
+
+
+def plan_of(record: RunRecord, data_dir: Path | None = None) -> Plan:
+    """The plan a run was made from."""
+    config = record.config
+    kept = record.info.get("data_dir")
+    return make_plan(
+        config["model"],
+        config["dataset"],
+        config_file=record.directory / "config.json",
+        data_dir=data_dir or (Path(kept) if kept else None),
     )

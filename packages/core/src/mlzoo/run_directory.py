@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import distributions
 from pathlib import Path
@@ -158,9 +158,13 @@ def is_alive(info: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run read back from its folder; what figures and reports are made of."""
+    """A run read back from its folder; what figures and reports are made of.
+
+    ``data`` is the run's data where it is at hand already.
+    """
 
     directory: Path
+    data: TaskData | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def info(self) -> dict[str, Any]:
@@ -194,10 +198,10 @@ class RunRecord:
         return dict(read_npz(self.directory / "predictions" / f"{split}.npz"))
 
     def load_data(self) -> TaskData:
-        """The data the run was made on, loaded again."""
-        from mlzoo.experiment import plan_of
+        """The data the run was made on, loaded again if it is not at hand."""
+        from mlzoo.planning import plan_of
 
-        return plan_of(self).load_data()
+        return plan_of(self).load_data() if self.data is None else self.data
 
     def _json(self, name: str) -> dict[str, Any]:
         path = self.directory / name

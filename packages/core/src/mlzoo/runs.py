@@ -13,6 +13,7 @@ from mlzoo.errors import CheckpointError, NonFiniteError
 from mlzoo.metrics_log import MetricsLog
 from mlzoo.progress import Progress
 from mlzoo.rng import epoch_generator, preserved_rng, rng_state, set_rng_state
+from mlzoo.run_status import StopRequested
 from mlzoo.selection import Selector
 
 if TYPE_CHECKING:
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     Number = float | int | torch.Tensor
 
 LAST, BEST = "last.pt", "best.pt"
-
-
-class StopRequested(Exception):  # noqa: N818 - not an error: the run is left resumable on purpose
-    """Training was asked to stop after some epochs (``--stop-after``)."""
 
 
 class Run:

@@ -38,6 +38,7 @@ def evaluate(
     """
     from mlzoo import experiment
     from mlzoo.cli.results import show_metrics
+    from mlzoo.planning import plan_of
     from mlzoo.run_directory import RunRecord
 
     installed()
@@ -48,7 +49,7 @@ def evaluate(
         print_json(metrics)
         return
     record = RunRecord(run)
-    plan = experiment.plan_of(record, data_dir)
+    plan = plan_of(record, data_dir)
     own = dataset is None or dataset == plan.dataset.name
     title = f"{plan.model.name} of {run} on {dataset or plan.dataset.name}, {select} checkpoint"
     references = record.results.get("references", {}) if own else {}

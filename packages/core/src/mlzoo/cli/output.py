@@ -81,11 +81,4 @@ def _rich_table(
     Console().print(table)
 
 
-def format_metric(value: float | None, unit: str) -> str:
-    """One decimal for percentages, four for the rest; a dash for what is not there."""
-    if value is None or value != value:
-        return "-"
-    return f"{value:.1f}" if unit == "%" else f"{value:.4f}"
-
-
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")

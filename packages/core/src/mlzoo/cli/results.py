@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from mlzoo.cli.output import format_metric, print_table
+from mlzoo.cli.output import print_table
 from mlzoo.experiment import Result
+from mlzoo.report.numbers import format_metric, reference_text
 from mlzoo.run_directory import RunRecord
 from mlzoo.specs import Metric
 
@@ -60,11 +61,6 @@ def show_metrics(
 
 def _with_unit(name: str, unit: str) -> str:
     return f"{name} {unit}".strip()
-
-
-def reference_text(values: Mapping[str, float], unit: str) -> str:
-    """``chance 50.0, true effect 83.3``."""
-    return ", ".join(f"{label} {format_metric(value, unit)}" for label, value in values.items())
 
 
 def _show_inflation(results: Mapping[str, Any], metrics: Mapping[str, Metric]) -> None:

@@ -36,6 +36,7 @@ def resume(
     """
     from mlzoo import experiment
     from mlzoo.cli.results import show_result
+    from mlzoo.planning import plan_of
     from mlzoo.progress import default_progress
     from mlzoo.run_directory import RunRecord
 
@@ -51,4 +52,4 @@ def resume(
     if as_json:
         print_json({**result.results, "directory": str(result.directory)})
     else:
-        show_result(result, experiment.plan_of(RunRecord(result.directory)).metrics)
+        show_result(result, plan_of(RunRecord(result.directory)).metrics)

@@ -142,6 +142,7 @@ def start(model: str, dataset: str, given: dict[str, Any], params: dict[str, Any
     device = choose_device(params["device"])
     if not params["dataset"] and not params["config"] and not params["quiet"]:
         click.echo(f"no --dataset given: {model} runs on its default, {dataset}", err=True)
+    data = plans[0].load_data()  # a seed changes nothing in it
     results = []
     for plan in plans:
         if len(plans) > 1 and not params["quiet"]:
@@ -153,6 +154,7 @@ def start(model: str, dataset: str, given: dict[str, Any], params: dict[str, Any
             stop_after=params["stop_after"],
             figures=not params["no_figures"],
             progress=default_progress(params["quiet"]),
+            data=data,
         )
         results.append(result)
     if params["as_json"]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from mlzoo.errors import RunError
 from mlzoo.registry import registry
+from mlzoo.report.numbers import reference_text
 from mlzoo.run_directory import RunRecord
 from mlzoo.specs import Metric
 
@@ -162,8 +163,6 @@ def _mean_and_spread(values: Sequence[float], unit: str) -> str:
 
 
 def _references(groups: Sequence[Group], metric: str, unit: str) -> str:
-    from mlzoo.cli.results import reference_text
-
     texts = {
         reference_text(group.first.results["references"].get(metric, {}), unit) for group in groups
     }
