@@ -54,7 +54,7 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Start with: mlzoo list, then mlzoo run MODEL.",
 )
 @click.version_option(package_name="mlzoo-core", prog_name="mlzoo")

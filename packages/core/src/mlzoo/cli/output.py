@@ -29,7 +29,11 @@ def print_json(value: Any) -> None:
 
 
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", numeric: int = 0
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    title: str = "",
+    numeric: Sequence[int] = (),
 ) -> None:
     """A rich table in a terminal, aligned plain text elsewhere.
 
@@ -37,7 +41,7 @@ def print_table(
         columns: the headings.
         rows: as many cells each.
         title: a line above.
-        numeric: the columns from this one on are right-aligned (0: none).
+        numeric: the columns that are right-aligned.
     """
     if sys.stdout.isatty():
         _rich_table(columns, rows, title, numeric)
@@ -49,7 +53,7 @@ def print_table(
 
 
 def plain_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: int = 0
+    columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int] = ()
 ) -> list[str]:
     """Lines of an aligned table."""
     cells = [list(columns), *[list(row) for row in rows]]
@@ -57,7 +61,7 @@ def plain_table(
 
     def line(row: Sequence[str]) -> str:
         padded = [
-            cell.rjust(width) if numeric and i >= numeric else cell.ljust(width)
+            cell.rjust(width) if i in numeric else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         return "  ".join(padded).rstrip()
@@ -66,7 +70,7 @@ def plain_table(
 
 
 def _rich_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], title: str, numeric: int
+    columns: Sequence[str], rows: Sequence[Sequence[str]], title: str, numeric: Sequence[int]
 ) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -74,7 +78,7 @@ def _rich_table(
 
     table = Table(title=escape(title) or None, title_justify="left")
     for i, column in enumerate(columns):
-        right = bool(numeric) and i >= numeric
+        right = i in numeric
         table.add_column(escape(column), justify="right" if right else "left", no_wrap=right)
     for row in rows:
         table.add_row(*map(escape, row))

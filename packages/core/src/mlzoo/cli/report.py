@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mlzoo.cli.output import installed, json_option, print_json, print_table
+from mlzoo.cli.output import installed, json_option, print_json
 
 
 @click.command()
@@ -28,6 +28,7 @@ def report(
 
     Runs that differ only in their seed become one column: mean ± standard deviation.
     """
+    from mlzoo.cli.results import show_table
     from mlzoo.report.table import group_runs, summarise, to_csv, to_markdown
     from mlzoo.run_directory import find_runs
 
@@ -51,9 +52,7 @@ def report(
     elif form == "csv":
         click.echo(to_csv(records), nl=False)
     else:
-        print_table(table.columns, table.rows, title=table.title, numeric=1)
-        for note in table.notes:
-            click.echo(note)
+        show_table(table)
     if figures:
         _draw(records, figures)
 

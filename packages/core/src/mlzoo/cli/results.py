@@ -10,6 +10,7 @@ import click
 from mlzoo.cli.output import print_table
 from mlzoo.experiment import Result
 from mlzoo.report.numbers import format_metric, reference_text
+from mlzoo.report.table import Table, summarise
 from mlzoo.run_directory import RunRecord
 from mlzoo.specs import Metric
 
@@ -56,7 +57,8 @@ def show_metrics(
         ]
         for name in shown
     ]
-    print_table(["metric", *splits, "reference"], rows, title=title)
+    numbers = range(1, 1 + len(splits))
+    print_table(["metric", *splits, "reference"], rows, title=title, numeric=numbers)
 
 
 def _with_unit(name: str, unit: str) -> str:
@@ -76,15 +78,19 @@ def _show_inflation(results: Mapping[str, Any], metrics: Mapping[str, Metric]) -
     ]
     heads = ["test metric", "selected on test data", "selected on val", "selection inflation"]
     click.echo()
-    print_table(heads, rows, numeric=1)
+    print_table(heads, rows, numeric=range(1, len(heads)))
+
+
+def show_table(table: Table) -> None:
+    """A table of means with its notes below."""
+    numbers = range(1, len(table.columns) - 1)
+    print_table(table.columns, table.rows, title=table.title, numeric=numbers)
+    for note in table.notes:
+        click.echo(note)
 
 
 def show_seeds(results: Sequence[Result]) -> None:
     """Several seeds of one experiment: mean, spread and extremes."""
-    from mlzoo.report.table import summarise
-
     table = summarise([RunRecord(result.directory) for result in results])
-    print_table(table.columns, table.rows, title=table.title, numeric=1)
-    for note in table.notes:
-        click.echo(note)
+    show_table(table)
     click.echo(f"kept in {results[0].directory.parent}")

@@ -59,7 +59,8 @@ def build_command(model: str, arguments: list[str]) -> click.Command:
         start(model, plan.dataset.name, given_values(options, params), params)
 
     spec = plan.model
-    variants = [key.partition("/")[2] for key in spec.presets if "/" in key]
+    prefix = f"{plan.dataset.name}/"
+    variants = [key.removeprefix(prefix) for key in spec.presets if key.startswith(prefix)]
     return OptionsCommand(
         model,
         callback=callback,
@@ -68,7 +69,7 @@ def build_command(model: str, arguments: list[str]) -> click.Command:
             *_machine_options(variants),
             *config_options(options, plan.options, model, plan.dataset.name),
         ],
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
 
 

@@ -14,4 +14,5 @@ def format_metric(value: float | None, unit: str) -> str:
 
 def reference_text(values: Mapping[str, float], unit: str) -> str:
     """``chance 50.0, true effect 83.3``."""
-    return ", ".join(f"{label} {format_metric(value, unit)}" for label, value in values.items())
+    form = ".1f" if unit == "%" else ".4g"
+    return ", ".join(f"{label} {value:{form}}" for label, value in values.items())
