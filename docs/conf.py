@@ -8,8 +8,7 @@ _core = Path(__file__).parents[1] / "packages" / "core" / "pyproject.toml"
 project = "mlzoo"
 author = "the mlzoo contributors"
 release = tomllib.loads(_core.read_text(encoding="utf-8"))["project"]["version"]
-extensions = ["myst_parser", "sphinx.ext.mathjax"]
-myst_enable_extensions = ["colon_fence", "dollarmath"]
+extensions = ["myst_parser"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
 html_theme = "furo"

@@ -61,6 +61,10 @@ def curves(runs: Sequence[RunRecord]) -> Figure:
         ax.set_xlabel("epoch")
     _ceilings(left, groups[0].first)
     right.axhline(0, color="#999999", linewidth=0.8)
+    if any("val@running" in run.results["metrics"] for run in runs):
+        right.plot(
+            [], [], "D", color="#777777", markersize=4, label="exact statistics, after training"
+        )
     right.legend(fontsize=8, frameon=False)
     return figure
 
@@ -199,6 +203,7 @@ def _ceilings(ax: Axes, run: RunRecord) -> None:
             fontsize=7,
             va="bottom",
             color="#444444",
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5},
         )
 
 
