@@ -20,7 +20,10 @@ is longer) and a few copies of the samples, never n² numbers: 5 MiB at n = 2000
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -90,10 +93,12 @@ class _Pair:
         if second.shape[1] > 1:
             first, second = second, first  # symmetric; a one-dimensional sample is cheaper as y
         if second.shape[1] > 1:
-            return cls(first, second, *_sums_of_any(first, second))
+            with _one_blas_thread():
+                return cls(first, second, *_sums_of_any(first, second))
         order = np.argsort(second[:, 0], kind="stable")
         first, second = first[order], second[order]
-        return cls(first, second, *_sums_of_sorted(first, second[:, 0]))
+        with _one_blas_thread():
+            return cls(first, second, *_sums_of_sorted(first, second[:, 0]))
 
     def covariance(self) -> float:
         n = len(self.x)
@@ -104,6 +109,18 @@ class _Pair:
 
     def variance_y(self) -> float:
         return _variance(self.y, self.rows_y)
+
+
+def _one_blas_thread() -> AbstractContextManager[object]:
+    """The blocks are too small to share: with two threads the products take twice as long."""
+    return _threadpools().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
+
+
+@cache
+def _threadpools() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _samples(values: npt.ArrayLike, name: str) -> Float64:
