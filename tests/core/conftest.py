@@ -28,6 +28,7 @@ class ToyConfig(Config):
     epochs: int = Field(3, gt=0, description="passes")
     rate: float = Field(0.1, gt=0, description="step size")
     break_at: int = Field(0, ge=0, description="step whose loss is NaN (0: none)")
+    ruin_at: int = Field(0, ge=0, description="step after which a weight is NaN (0: none)")
     stop_at: int = Field(0, ge=0, description="epoch after which training stops itself")
     noise: float = Field(0.0, ge=0, description="drawn from every global stream")
 
@@ -109,9 +110,12 @@ class Toy:
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
+                if run.step + 1 == self.config.ruin_at:
+                    self.line.weight.data.fill_(float("nan"))
                 broken = run.step + 1 == self.config.break_at
                 run.log(loss=loss * float("nan") if broken else loss)
-            run.evaluate(self)
+            if not self.config.ruin_at:
+                run.evaluate(self)
             if epoch == self.config.stop_at:
                 run.stop("as configured")
 

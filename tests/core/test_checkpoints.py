@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from mlzoo.checkpoints import load_checkpoint, load_strict, save_checkpoint
-from mlzoo.errors import CheckpointError
+from mlzoo.errors import CheckpointError, RunError
 
 
 class Payload:
@@ -110,3 +110,18 @@ def test_strict_loading_lists_what_does_not_fit_and_changes_nothing():
     ):
         assert part in str(caught.value)
     assert torch.equal(module.weight, before)
+
+
+def test_strict_loading_names_what_is_no_tensor():
+    with pytest.raises(CheckpointError, match="weight is a list, expected a tensor"):
+        load_strict(nn.Linear(2, 3), {"weight": [1], "bias": torch.zeros(3)}, "file.pt")
+
+
+def test_full_disk_is_told_as_such(tmp_path, monkeypatch):
+    def full(state, file):
+        raise RuntimeError("[enforce fail] write failed\nbacktrace")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(RunError, match=r"cannot write .*last\.pt: \[enforce fail\] write failed$"):
+        save_checkpoint(tmp_path / "last.pt", {"epoch": 1})
+    assert not list(tmp_path.iterdir())

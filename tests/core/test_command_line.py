@@ -26,6 +26,10 @@ pytestmark = pytest.mark.usefixtures("toy")
         (["run", "toy", "--seeds", "4-1"], "not a range"),
         (["run", "toy", "--seeds", "one"], "not like 0-4"),
         (["run", "toy", "--seed", "1", "--seeds", "0-2"], "exclude each other"),
+        (["run", "toy", "--seeds", "0-2,1"], "names a seed twice"),
+        (["run", "toy", "--rate", "inf"], "--rate: "),
+        (["run", "toy", "--dataset", ""], "no dataset named ''"),
+        (["data", "list", "--task", "toy-regresion"], "no task named"),
         (["run", "toy", "--device", "nonsense"], "device 'nonsense'"),
         (["run", "toy", "--config", "missing.toml"], "missing.toml"),
         (["run", "toy", "--samples", "1"], "--samples: "),
@@ -210,13 +214,91 @@ def test_report_groups_seeds_and_tells_experiments_apart(cli, tmp_path):
     markdown = cli("report", "runs", "--format", "md").out
     assert "| metric |" in markdown
     lines = cli("report", "runs", "--format", "csv").out.splitlines()
-    assert lines[0].startswith("model,dataset,label,selection,split,metric,n,mean,sd")
+    assert lines[0].startswith("model,dataset,label,selection,protocol,split,metric,n,mean,sd")
     assert len(lines) == 1 + 2 * 4 * 2
     groups = json.loads(cli("report", "runs", "--json").out)
     assert [group["seeds"] for group in groups] == [[0, 1], [0, 1]]
     drawn = cli("report", "runs", "--figures", tmp_path / "figures")
     assert (tmp_path / "figures" / "plot.png").is_file()
     assert "no picture today" in drawn.err
+
+
+def columns_of(table):
+    return table.splitlines()[1]
+
+
+def test_report_counts_each_run_and_each_seed_once(cli):
+    for _ in range(2):
+        cli("run", "toy", "--seeds", "0-1", "--quiet", "--no-figures")
+    called = cli("report", "runs", "runs/toy-toys")
+    assert "(n=2)" in columns_of(called.out)
+    assert "2 older runs of a seed that was run again are left out" in called.out
+
+
+def test_report_tells_data_apart_that_the_options_do_not(cli, tmp_path):
+    for seed in (0, 1):
+        root = tmp_path / f"root{seed}"
+        cli("data", "demo", "toy-files", root, "--seed", seed)
+        options = ("--dataset", "toy-files", "--data-dir", root, "--quiet", "--no-figures")
+        assert cli("run", "toy", *options).code == 0
+    called = cli("report", "runs", "--figures", "figures")
+    assert len(set(columns_of(called.out).split("(n=1)"))) == 5, "four columns, four headings"
+    assert columns_of(called.out).count("data=") == 4
+    assert "do not rank them" in called.out
+    folders = {path.parent.name[:13] for path in (tmp_path / "work" / "figures").rglob("*.png")}
+    assert len(list((tmp_path / "work" / "figures").iterdir())) == 2
+    assert folders == {"toy-toy-files"}
+
+
+def test_report_shows_selection_on_test_beside_the_honest_choice(cli):
+    cli("run", "toy", "--seeds", "0-1", "--select", "test", "--quiet", "--no-figures")
+    heads = columns_of(cli("report", "runs").out)
+    assert "toy selected on val (n=2)" in heads
+    assert "toy selection inflation (n=2)" in heads
+    lines = cli("report", "runs", "--format", "csv").out.splitlines()[1:]
+    assert {line.split(",")[4] for line in lines} == {"selected", "honest", "inflation"}
+
+
+def test_report_names_a_damaged_run_and_goes_on(cli, tmp_path):
+    cli("run", "toy", "--seeds", "0-1", "--quiet", "--no-figures")
+    first = sorted((tmp_path / "work" / "runs").rglob("results.json"))[0]
+    first.write_text("{")
+    called = cli("report", "runs")
+    assert called.code == 0
+    assert str(first.relative_to(tmp_path / "work")) in called.err
+    assert "(n=1)" in called.out
+
+
+def test_report_of_an_unknown_split_is_refused(cli):
+    cli("run", "toy", "--quiet", "--no-figures")
+    called = cli("report", "runs", "--split", "tset")
+    assert called.code == 2
+    assert "'test'" in called.err
+
+
+@pytest.mark.parametrize("words", [[], ["run"], ["data"], ["data", "show"]])
+def test_incomplete_command_shows_its_help(cli, words):
+    called = cli(*words)
+    assert called.code == 2
+    assert called.err.startswith("Usage: mlzoo")
+
+
+def test_suggested_command_can_be_copied_whatever_the_folder_is_called(cli):
+    called = cli("run", "toy", "--stop-after", 1, "--out", "a b")
+    assert "mlzoo resume 'a b/toy-toys/" in called.err
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("run.json", "[1]"), ("config.json", '{"model": "toy"}')]
+)
+def test_damaged_run_is_named(cli, name, text):
+    directory = json.loads(cli("run", "toy", "--json", "--quiet").out)["directory"]
+    with open(f"{directory}/{name}", "w") as file:
+        file.write(text)
+    called = cli("eval", directory)
+    assert called.code == 1
+    assert f"{directory}/{name}" in called.err
+    assert "bug" not in called.err
 
 
 def test_report_without_runs_says_so(cli, tmp_path):

@@ -59,6 +59,9 @@ def test_text_from_the_command_line_is_converted():
         (Layer("preset toys", {"epochs": "many"}), r"epochs in preset toys: .*valid integer"),
         (Layer("option", {"mode": "slow"}), r"--mode: .*'fast' or 'exact'"),
         (Layer("option", {"data_mode": 3}), r"--data-mode: "),
+        (Layer("file x.json", {"epochs": True}), r"epochs in file x.json: a number is needed"),
+        (Layer("option", {"rate": "inf"}), r"--rate: .*finite"),
+        (Layer("option", {"mode": "exakt"}), r"Did you mean 'exact'"),
     ],
 )
 def test_wrong_value_names_the_option_and_its_source(layer, message):

@@ -147,3 +147,28 @@ def test_a_name_brought_twice_cannot_be_run(site, mlzoo):
     assert done.returncode == 2
     assert "brought by mlzoo-first 1.0 and mlzoo-second 1.0" in done.stderr
     assert "pip uninstall mlzoo-second" in done.stderr
+
+
+def test_what_a_plugin_prints_does_not_spoil_json(site, mlzoo):
+    site.add("mlzoo-chatty", "print('hello')\n" + GOOD.format(name="sound"))
+    done = mlzoo("list", "--json", PYTHONPATH=str(site.folder))
+    assert done.stdout.startswith("{")
+    assert "hello" in done.stderr
+
+
+def test_evaluator_that_clashes_with_the_tasks_owner_is_left_out_and_named(site):
+    owner = GOOD.format(name="own").replace(
+        "import EvaluatorSpec", "import DatasetSpec, EvaluatorSpec"
+    )
+    owner += """
+@hookimpl
+def mlzoo_datasets():
+    yield DatasetSpec(name="toys", summary="s", task="toy", load="a.b:c", embedded=True)
+"""
+    site.add("mlzoo-intruder", GOOD.format(name="intruder"))
+    site.add("mlzoo-owner", owner)
+    found = discover(site.points())
+    assert {entry.spec.name for entry in found.registered} == {"own", "toys"}
+    (failure,) = found.failures
+    assert failure.plugin.distribution == "mlzoo-intruder"
+    assert "'intruder' is left out: m of toy is brought by mlzoo-owner 1.0" in failure.reason

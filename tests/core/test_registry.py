@@ -51,9 +51,17 @@ def test_task_needs_exactly_one_main_metric(mains):
         reg.evaluators_for("toy")
 
 
-def test_missing_module_says_how_to_install_it():
-    with pytest.raises(PluginError, match="pip install no_such_module_here"):
+def test_missing_module_suggests_no_distribution_of_that_name():
+    with pytest.raises(PluginError, match="needs the module 'no_such_module_here'") as caught:
         resolve("no_such_module_here:thing", PLUGIN)
+    assert "pip install" not in str(caught.value), "a module's name is not its distribution's"
+
+
+def test_typo_in_the_plugins_own_ref_is_called_that():
+    plugin = Plugin("mdn", "mlzoo_mdn.plugin", "mlzoo-mdn", "1.0")
+    with pytest.raises(PluginError, match=r"has no module 'mlzoo_mdn\.modle'") as caught:
+        resolve("mlzoo_mdn.modle:MDN", plugin)
+    assert "pip" not in str(caught.value)
 
 
 def test_extra_is_found_in_the_declared_requirements(monkeypatch):

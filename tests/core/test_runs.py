@@ -15,9 +15,9 @@ from mlzoo.checkpoints import load_checkpoint
 from mlzoo.errors import NonFiniteError, RunError, UsageError
 from mlzoo.experiment import Interrupted
 from mlzoo.progress import Progress
-from mlzoo.run_directory import RunRecord, create, find_runs
+from mlzoo.run_directory import RunRecord, create, find_runs, locked
 from mlzoo.selection import Selector
-from mlzoo.testing import _same
+from mlzoo.testing import same
 
 pytestmark = pytest.mark.usefixtures("toy")
 QUIET = Progress(quiet=True)
@@ -45,7 +45,7 @@ def test_stopped_and_resumed_equals_straight_bit_for_bit(tmp_path, select):
     half = only_run(tmp_path / "b").directory
     resumed = mlzoo.resume(half, figures=False, progress=QUIET)
     for name in ("last.pt", "best.pt"):
-        assert _same(checkpoint(straight.directory, name), checkpoint(half, name)), name
+        assert same(checkpoint(straight.directory, name), checkpoint(half, name)), name
     assert resumed.metrics == straight.metrics
     assert RunRecord(half).rows == RunRecord(straight.directory).rows
 
@@ -79,15 +79,68 @@ def test_a_done_run_is_not_resumed(tmp_path):
         mlzoo.resume(done.directory, progress=QUIET)
 
 
-def test_a_run_of_a_living_process_is_not_resumed(tmp_path):
+def test_a_run_that_somebody_else_trains_is_not_resumed(tmp_path):
+    with pytest.raises(Interrupted):
+        run(out=tmp_path, stop_after=1)
+    half = only_run(tmp_path).directory
+    with locked(half), pytest.raises(RunError, match="still running"):
+        mlzoo.resume(half, progress=QUIET)
+    assert mlzoo.resume(half, figures=False, progress=QUIET).metrics
+
+
+def test_resuming_keeps_what_the_first_part_was_made_with(tmp_path):
     with pytest.raises(Interrupted):
         run(out=tmp_path, stop_after=1)
     half = only_run(tmp_path).directory
     info = json.loads((half / "run.json").read_text())
-    info |= {"status": "running", "pid": os.getppid()}
+    info["versions"]["torch"] = "1.0"
     (half / "run.json").write_text(json.dumps(info))
-    with pytest.raises(RunError, match="still running"):
-        mlzoo.resume(half, progress=QUIET)
+    mlzoo.resume(half, figures=False, progress=Progress(quiet=True))
+    record = RunRecord(half)
+    assert record.info["sessions"][0]["versions"]["torch"] == "1.0"
+    assert record.info["versions"]["torch"] != "1.0"
+    assert "torch 1.0 ->" in (half / "log.txt").read_text()
+
+
+def test_unfinished_run_is_not_scored(tmp_path):
+    with pytest.raises(Interrupted):
+        run(out=tmp_path, stop_after=2)
+    with pytest.raises(RunError, match="is not done"):
+        mlzoo.evaluate(only_run(tmp_path).directory)
+
+
+def test_changed_data_is_not_scored_as_if_it_were_thesame(tmp_path):
+    done = run(out=tmp_path)
+    config = json.loads((done.directory / "config.json").read_text()) | {"samples": 9}
+    (done.directory / "config.json").write_text(json.dumps(config))
+    with pytest.raises(RunError, match="data of toys is not what"):
+        mlzoo.evaluate(done.directory)
+
+
+def test_scoring_leaves_the_callers_random_streams_alone(tmp_path):
+    import numpy as np
+
+    done = run(out=tmp_path)
+    np.random.seed(3)
+    expected = np.random.rand()
+    np.random.seed(3)
+    mlzoo.evaluate(done.directory)
+    assert np.random.rand() == expected
+
+
+def test_nan_weights_are_not_kept_even_if_the_loss_was_still_a_number(tmp_path):
+    with pytest.raises(
+        NonFiniteError, match=r"model\.line\.weight holds NaN at the end of epoch 1"
+    ):
+        run(out=tmp_path, ruin_at=4)
+    assert not list(tmp_path.rglob("last.pt"))
+
+
+def test_nothing_is_kept_of_weights_that_a_late_noticed_nan_went_through(tmp_path, monkeypatch):
+    monkeypatch.setattr("mlzoo.metrics_log._on_host", lambda value: False)  # as on an accelerator
+    with pytest.raises(NonFiniteError, match="at step 6"):
+        run(out=tmp_path, break_at=6)
+    assert checkpoint(only_run(tmp_path).directory, "best.pt")["epoch"] == 1
 
 
 def test_nan_stops_names_the_step_and_keeps_the_last_good_checkpoint(tmp_path):
@@ -168,7 +221,7 @@ def test_finish_runs_once_on_the_scored_weights(tmp_path):
 def test_data_without_val_needs_another_rule(tmp_path):
     with pytest.raises(UsageError, match="no val split"):
         run(dataset="no-val", select="val", out=tmp_path)
-    assert not list(tmp_path.rglob("run.json")), "nothing may be created"
+    assert not list(tmp_path.glob("toy-no-val/**/*")), "nothing may be created"
     done = run(dataset="no-val", out=tmp_path)
     assert done.results["selection"]["rule"] == "last"
 

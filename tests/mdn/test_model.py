@@ -9,8 +9,11 @@ import pytest
 import torch
 
 import mlzoo
+from mlzoo.checkpoints import load_checkpoint
 from mlzoo.errors import CheckpointError, UsageError
+from mlzoo.experiment import Interrupted
 from mlzoo.progress import Progress
+from mlzoo.testing import same
 from mlzoo_mdn.config import MDNConfig
 from mlzoo_mdn.data import load_synthetic
 from mlzoo_mdn.dataset_config import SyntheticOptions
@@ -119,6 +122,30 @@ def test_patience_stops_training(tmp_path):
     done = run(tmp_path, epochs=50, patience=1, learning_rate=1.0, schedule="constant")
     assert done.results["selection"]["epoch"] < 50
     assert "no better val loss in 1 epochs" in (done.directory / "log.txt").read_text()
+
+
+def test_early_stop_is_scored_whatever_evaluate_every_says(tmp_path):
+    options = {"epochs": 30, "patience": 1, "learning_rate": 1.0, "schedule": "constant"}
+    done = run(tmp_path, select="val", evaluate_every=50, **options)
+    epochs, _ = mlzoo.RunRecord(done.directory).curve("accuracy")
+    assert epochs == [done.results["selection"]["epoch"]]
+
+
+@pytest.mark.parametrize("schedule", ["plateau", "cosine", "constant"])
+@pytest.mark.parametrize("select", ["val", "test"])
+def test_every_schedule_and_rule_resumes_bit_for_bit(tmp_path, schedule, select):
+    options = {"epochs": 3, "schedule": schedule, "select": select, "patience": 9}
+    straight = run(tmp_path / "a", **options)
+    with pytest.raises(Interrupted):
+        run(tmp_path / "b", stop_after=2, **options)
+    (half,) = (path.parent for path in (tmp_path / "b").rglob("run.json"))
+    resumed = mlzoo.resume(half, figures=False, progress=Progress(quiet=True))
+    assert resumed.metrics == straight.metrics
+    for name in ("last.pt", "best.pt"):
+        one, two = (
+            load_checkpoint(r.directory / "checkpoints" / name) for r in (straight, resumed)
+        )
+        assert same(one, two)
 
 
 def test_early_stopping_counts_as_the_original_program_does():

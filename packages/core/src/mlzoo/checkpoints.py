@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mlzoo.errors import CheckpointError
+from mlzoo.errors import CheckpointError, RunError
 from mlzoo.files import atomic_write
 
 # Before 2.6, weights_only=True could be made to run code.
@@ -27,7 +27,11 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     """
     _check(state, "")
     with atomic_write(path) as file:
-        torch.save(dict(state), file)
+        try:
+            torch.save(dict(state), file)
+        except RuntimeError as error:  # so torch reports a full disk
+            reason = str(error).splitlines()[0]
+            raise RunError(f"cannot write {path}: {reason}") from error
 
 
 def load_checkpoint(path: Path, map_location: str = "cpu") -> dict[str, Any]:
@@ -66,7 +70,9 @@ def load_strict(module: nn.Module, state: Mapping[str, Any], source: str) -> Non
     problems = [f"lacks {key}" for key in own if key not in state]
     problems += [f"has unknown {key}" for key in state if key not in own]
     for key in own.keys() & state.keys():
-        if isinstance(own[key], Tensor) and own[key].shape != state[key].shape:
+        if isinstance(own[key], Tensor) and not isinstance(state[key], Tensor):
+            problems.append(f"{key} is a {type(state[key]).__name__}, expected a tensor")
+        elif isinstance(own[key], Tensor) and own[key].shape != state[key].shape:
             expected, found = list(own[key].shape), list(state[key].shape)
             problems.append(f"{key} is {found}, expected {expected}")
     if problems:

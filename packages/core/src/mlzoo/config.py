@@ -15,7 +15,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 
 from mlzoo.errors import UsageError, did_you_mean
@@ -32,22 +39,20 @@ class Config(BaseModel):
     the documentation and the checks derive from them.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
+    )
 
-    @model_validator(mode="before")
+    @field_validator("*", mode="before")
     @classmethod
-    def _split_lists(cls, values: Any) -> Any:
-        """Let ``--columns 0,2`` fill a list or tuple field."""
-        if not isinstance(values, dict):
-            return values
-        return {
-            key: [part.strip() for part in value.split(",") if part.strip()]
-            if isinstance(value, str)
-            and key in cls.model_fields
-            and _is_list(cls.model_fields[key])
-            else value
-            for key, value in values.items()
-        }
+    def _as_typed(cls, value: Any, info: ValidationInfo) -> Any:
+        """Let ``--columns 0,2`` fill a list or tuple, and never take ``true`` for the number 1."""
+        field = cls.model_fields[info.field_name or ""]
+        if isinstance(value, str) and _is_list(field):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        if isinstance(value, bool) and unwrap(field.annotation) in (int, float):
+            raise ValueError("a number is needed")
+        return value
 
 
 def _is_list(field: FieldInfo) -> bool:
@@ -190,7 +195,8 @@ class OptionSet:
             option = mine[where]
             source = sources.get(option.key, "default")
             name = option.flag if source == "option" else f"{option.key} in {source}"
-            raise UsageError(f"{name}: {message}, got {first['input']!r}.") from error
+            hint = did_you_mean(str(first["input"]), option.choices) if option.choices else ""
+            raise UsageError(f"{name}: {message}, got {first['input']!r}.", hint) from error
 
 
 def _plain(value: Any) -> Any:
@@ -209,12 +215,12 @@ def read_config_file(path: Path) -> dict[str, Any]:
         UsageError: missing, unreadable, or not a flat mapping.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the config file {path}: {error}") from error
     try:
         values = _parse(text, path.suffix.lower())
-    except ValueError as error:  # JSON and TOML errors are ValueErrors
+    except (ValueError, RecursionError) as error:  # JSON and TOML errors are ValueErrors
         raise UsageError(f"{path} is not valid {path.suffix.lstrip('.')}: {error}") from error
     if not isinstance(values, dict):
         raise UsageError(f"{path} must be a mapping of option names to values.")

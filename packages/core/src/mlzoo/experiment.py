@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from mlzoo.contracts import Model, TaskData
+from mlzoo.data.root import data_root
 from mlzoo.errors import RunError, UsageError
 from mlzoo.files import write_json
 from mlzoo.planning import Plan, load, make_plan, plan_of
@@ -18,12 +21,13 @@ from mlzoo.run_directory import (
     RunInfo,
     RunRecord,
     create,
-    is_alive,
+    locked,
     machine_facts,
     write_environment,
 )
 from mlzoo.run_status import Interrupted, keeping_status
 from mlzoo.scoring import load_best, results_of, score, score_all
+from mlzoo.selection import Selector
 
 DEFAULT_OUT = Path("runs")
 
@@ -64,7 +68,7 @@ def run(
         dataset: a dataset of its task; the model's embedded default if omitted.
         preset: a variant of the model's preset, e.g. ``"smoke"``.
         config: a file of options (.json, .toml, .yaml); a run's ``config.json`` is one.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         data_dir: the data root; ``MLZOO_DATA`` or the user's data folder if omitted.
         out: where run directories are made.
         stop_after: leave the run resumable after this many epochs.
@@ -109,13 +113,15 @@ def execute(
 
     ``data`` spares loading what runs of several seeds share; it must be the plan's own.
     """
-    data = plan.load_data() if data is None else data
-    prepared = _prepare(plan, data, device)
+    ready = _prepare(plan, plan.load_data() if data is None else data, device)
     directory = create(out, plan.model.name, plan.dataset.name, plan.options.run.seed)
-    write_json(directory / "config.json", plan.config_json())
-    write_environment(directory)
     info = RunInfo(directory)
-    return _train(plan, data, prepared, directory, info, stop_after, figures, progress)
+    with locked(directory):
+        info.update(status="running", sessions=[], **ready.facts)
+        write_json(directory / "config.json", plan.config_json())
+        write_environment(directory)
+        settings = _settings(directory, stop_after, figures, progress)
+        return _train(ready, directory, info, settings)
 
 
 def resume(
@@ -135,19 +141,16 @@ def resume(
     record = RunRecord(Path(directory))
     info = RunInfo.read(record.directory)
     if info.facts.get("status") == "done":
-        raise UsageError(f"{directory} is done.", f"Look at it with: mlzoo report {directory}")
-    if is_alive(info.facts):
-        raise RunError(f"{directory} is still running, as process {info.facts['pid']}.")
-    plan = plan_of(record, Path(data_dir) if data_dir else None)
-    data = plan.load_data()
-    expected = info.facts.get("data", {}).get("fingerprint")
-    if expected not in (None, data.fingerprint()):
-        raise RunError(
-            f"the data of {plan.dataset.name} is not what {directory} was started with.",
-            "Put the former files back, or start a new run.",
-        )
-    prepared = _prepare(plan, data, device or info.facts.get("device", "auto"))
-    return _train(plan, data, prepared, record.directory, info, stop_after, figures, progress)
+        fix = f"Look at it with: mlzoo report {quote(str(directory))}"
+        raise UsageError(f"{directory} is done.", fix)
+    with locked(record.directory):
+        plan = plan_of(record, Path(data_dir) if data_dir else None)
+        data = plan.load_data()
+        _require_same_data(record, data)
+        ready = _prepare(plan, data, device or info.facts.get("device", "auto"))
+        settings = _settings(record.directory, stop_after, figures, progress)
+        _open_session(info, ready.facts, settings.progress)
+        return _train(ready, record.directory, info, settings)
 
 
 def evaluate(
@@ -169,20 +172,25 @@ def evaluate(
         evaluator: only this evaluator's metrics.
         select: ``best`` (the checkpoint that was scored) or ``last`` (the last epoch).
     """
+    from mlzoo.rng import preserved_rng
+
     record = RunRecord(Path(directory))
     plan = plan_of(record, Path(data_dir) if data_dir else None)
-    names = {evaluator} if evaluator else {spec.name for spec in plan.evaluators}
-    if evaluator:
-        registry().evaluator(evaluator, plan.model.task)
-    data = plan.load_data()
-    model, _ = _prepare(plan, data, device)
-    load_best(model, record.directory, select)
-    if dataset is not None and dataset != plan.dataset.name:
-        plan = plan.with_dataset(dataset)
+    if record.info.get("status") != "done":
+        fix = f"Finish it first: mlzoo resume {quote(str(directory))}"
+        raise RunError(f"{directory} is not done, so there is nothing to repeat.", fix)
+    only = {registry().evaluator(evaluator, plan.model.task).spec.name} if evaluator else None
+    with preserved_rng():  # the caller's random streams are no business of a score
         data = plan.load_data()
-        trained, (model, _) = model.state_dict(), _prepare(plan, data, device)
-        model.load_state_dict(trained)
-    scored = score_all(plan, model, data, only=names)
+        _require_same_data(record, data)
+        model, _ = _build(plan, data, device)
+        load_best(model, record.directory, select)
+        if dataset is not None and dataset != plan.dataset.name:
+            plan = plan.with_dataset(dataset)
+            data, trained = plan.load_data(), model.state_dict()
+            model, _ = _build(plan, data, device)
+            model.load_state_dict(trained)
+        scored = score_all(plan, model, data, only=only)
     return {split: metrics for split, (metrics, _) in scored.items()}
 
 
@@ -209,14 +217,16 @@ def choose_device(name: str) -> str:
     """``auto`` is the first accelerator there is, else the CPU.
 
     Raises:
-        UsageError: the device does not exist on this machine.
+        UsageError: no such kind of device, or this machine has none.
     """
     import torch
 
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise UsageError(f"device {name!r} is not one of auto, cpu, cuda, cuda:N.")
     try:
-        torch.empty(1, device=torch.device(name))
+        torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
@@ -225,8 +235,51 @@ def choose_device(name: str) -> str:
     return name
 
 
-def _prepare(plan: Plan, data: TaskData, device: str) -> tuple[Model, str]:
-    """Seed, build the model, move it."""
+@dataclass(frozen=True)
+class _Ready:
+    """Everything a run needs, found acceptable before its folder exists."""
+
+    plan: Plan
+    data: TaskData
+    model: Model
+    device: str
+    selector: Selector
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What changes nothing in the result."""
+
+    stop_after: int | None
+    figures: bool
+    progress: Progress
+
+
+def _settings(
+    directory: Path, stop_after: int | None, figures: bool, progress: Progress | None
+) -> _Settings:
+    shown = progress or default_progress()
+    shown.log_file = directory / "log.txt"
+    return _Settings(stop_after, figures, shown)
+
+
+def _prepare(plan: Plan, data: TaskData, device: str) -> _Ready:
+    """Everything that can be refused, and what ``run.json`` will say."""
+    better = plan.metrics[plan.main_metric].higher_is_better
+    selector = Selector(plan.options.run.select, data.splits, better)
+    model, chosen = _build(plan, data, device)
+    facts = {
+        **machine_facts(plan.plugins),
+        "device": chosen,
+        "data_dir": str(data_root(plan.data_dir).resolve()),
+        "data": {"fingerprint": data.fingerprint(), **data.describe()},
+    }
+    return _Ready(plan, data, model, chosen, selector, facts)
+
+
+def _build(plan: Plan, data: TaskData, device: str) -> tuple[Model, str]:
+    """The model with fresh weights on its device, everything seeded."""
     from mlzoo.rng import seed_everything
 
     chosen = choose_device(device)
@@ -238,47 +291,53 @@ def _prepare(plan: Plan, data: TaskData, device: str) -> tuple[Model, str]:
     return model, chosen
 
 
-def _train(
-    plan: Plan,
-    data: TaskData,
-    prepared: tuple[Model, str],
-    directory: Path,
-    info: RunInfo,
-    stop_after: int | None,
-    figures: bool,
-    progress: Progress | None,
-) -> Result:
+def _require_same_data(record: RunRecord, data: TaskData) -> None:
+    """A run goes on, and is scored again, on the data it was made with."""
+    if record.info.get("data", {}).get("fingerprint") not in (None, data.fingerprint()):
+        raise RunError(
+            f"the data of {record.config['dataset']} is not what {record.directory} was made with.",
+            "Put the former files back (--data-dir), or start a new run.",
+        )
+
+
+def _open_session(info: RunInfo, facts: Mapping[str, Any], progress: Progress) -> None:
+    """Keep what the part of the run so far was made with; say so if it changes now."""
+    former = {
+        k: info.facts.get(k) for k in ("argv", "host", "versions", "git", "device", "finished")
+    }
+    changed = [
+        f"{name} {version} -> {facts['versions'].get(name)}"
+        for name, version in (former["versions"] or {}).items()
+        if facts["versions"].get(name) != version
+    ]
+    if changed:
+        progress.message(
+            f"resumed with other versions, equality is not promised: {'; '.join(changed)}"
+        )
+    info.update(sessions=[*info.facts.get("sessions", []), former], **facts)
+
+
+def _train(ready: _Ready, directory: Path, info: RunInfo, settings: _Settings) -> Result:
     import torch
 
     from mlzoo.runs import Run
-    from mlzoo.selection import Selector
 
-    model, device = prepared
-    progress = progress or default_progress()
-    progress.log_file = directory / "log.txt"
-    main = plan.main_metric
-    selector = Selector(plan.options.run.select, data.splits, plan.metrics[main].higher_is_better)
+    plan, model, data, progress = ready.plan, ready.model, ready.data, settings.progress
     run_ = Run(
         directory,
         seed=plan.options.run.seed,
-        device=torch.device(device),
-        selector=selector,
-        main_metric=main,
+        device=torch.device(ready.device),
+        selector=ready.selector,
+        main_metric=plan.main_metric,
         score=lambda m, split: score(plan, m, data, split)[0],
         progress=progress,
-        stop_after=stop_after,
-    )
-    info.update(
-        **machine_facts(["mlzoo-core", "numpy", "torch", *(p.distribution for p in plan.plugins)]),
-        device=device,
-        data_dir=str(plan.data_dir.resolve()) if plan.data_dir else None,
-        data={"fingerprint": data.fingerprint(), **data.describe()},
+        stop_after=settings.stop_after,
     )
     with keeping_status(info, directory, progress):
         model.fit(run_)
         results = results_of(plan, model, data, run_)
         write_json(directory / "results.json", results)
-        if figures:
+        if settings.figures:
             record = RunRecord(directory, data)
             for problem in draw(plan.model_entry, [record], directory / "figures"):
                 progress.message(problem)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class MetricsLog:
-    """Appends rows; on an accelerator the values stay there and are fetched several steps at a time.
+    """Appends rows; on an accelerator the values stay there and are fetched many steps at a time.
 
-    Rows reach the file when an epoch closes, before its checkpoint is written, so that log and
-    checkpoint agree after a crash up to the rows of an unfinished epoch, which ``rewind`` drops.
+    All rows of an epoch are written before its checkpoint, so that log and checkpoint agree after a
+    crash up to the rows of an unfinished epoch, which ``rewind`` drops.
     """
 
     HELD_STEPS = 32
@@ -69,12 +69,11 @@ class MetricsLog:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(clean) + "\n")
 
-    def rewind(self, epoch: int) -> int:
-        """Drop the rows after ``epoch``; returns the last step that is left."""
+    def rewind(self, epoch: int) -> None:
+        """Drop the rows after ``epoch``."""
         rows = [row for row in read_rows(self.path) if row["epoch"] <= epoch]
         with atomic_write(self.path) as file:
             file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
-        return max((row.get("step", 0) for row in rows), default=0)
 
 
 def _on_host(value: Number) -> bool:

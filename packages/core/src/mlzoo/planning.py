@@ -8,10 +8,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlzoo.config import RESERVED, Config, Layer, Options, OptionSet, read_config_file
+from mlzoo.config import (
+    RESERVED,
+    Config,
+    Layer,
+    Options,
+    OptionSet,
+    RunOptions,
+    read_config_file,
+)
 from mlzoo.data.manifest import require
 from mlzoo.data.root import data_root, dataset_folder
-from mlzoo.errors import DataError, PluginError, UsageError, did_you_mean
+from mlzoo.errors import DataError, PluginError, RunError, UsageError, did_you_mean
 from mlzoo.plugins import Plugin, Registered
 from mlzoo.registry import Registry, registry, resolve
 from mlzoo.specs import DatasetSpec, EvaluatorSpec, Metric, ModelSpec
@@ -66,6 +74,14 @@ class Plan:
     def config_json(self) -> dict[str, Any]:
         """The content of ``config.json``."""
         return self.options.to_json(self.model.name, self.dataset.name, self.preset)
+
+    def departures(self) -> list[str]:
+        """The model's and dataset's options that differ from the preset in force."""
+        layers = preset_layers(self.model, self.dataset.name, self.preset)
+        preset = option_set(self.model_entry, self.dataset_entry).resolve(layers).values
+        mine = self.options.values
+        run = RunOptions.model_fields
+        return [key for key in mine if key not in run and mine[key] != preset[key]]
 
     def with_dataset(self, name: str) -> Plan:
         """The same model on another dataset of its task, for ``eval --dataset``; dataset options
@@ -157,7 +173,7 @@ def choose(
     content = read_config_file(config_file) if config_file else {}
     if content.get("model", model) != model:
         raise UsageError(f"{config_file} is for the model {content['model']!r}, not {model!r}.")
-    name = dataset or content.get("dataset") or spec.default_dataset
+    name = dataset if dataset is not None else content.get("dataset", spec.default_dataset)
     return model_entry, reg.dataset(str(name), spec.task), content
 
 
@@ -178,7 +194,8 @@ def make_plan(
     reg = registry()
     model_entry, dataset_entry, content = choose(model, dataset, config_file, reg)
     # A run's config.json holds every value: its preset is history, not a layer.
-    preset = preset or (content.get("preset") if "sources" not in content else None)
+    if preset is None and "sources" not in content:
+        preset = content.get("preset")
     values = {key: value for key, value in content.items() if key not in RESERVED}
     layers = preset_layers(model_entry.spec, dataset_entry.spec.name, preset)
     if config_file:
@@ -197,6 +214,10 @@ def make_plan(
 def plan_of(record: RunRecord, data_dir: Path | None = None) -> Plan:
     """The plan a run was made from."""
     config = record.config
+    if not {"model", "dataset"} <= set(config):
+        raise RunError(
+            f"{record.directory / 'config.json'} is damaged: it names no model or dataset."
+        )
     kept = record.info.get("data_dir")
     return make_plan(
         config["model"],

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 import traceback
 from collections.abc import Iterable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -95,7 +97,8 @@ def discover(points: Iterable[EntryPoint] | None = None) -> Discovery:
         entry_points(group=hookspecs.PROJECT) if points is None else points
     ):
         try:
-            specs = _load(manager, plugin, point, found.failures)
+            with redirect_stdout(sys.stderr):  # what a plugin prints must not spoil --json
+                specs = _load(manager, plugin, point, found.failures)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # a plugin may even call sys.exit while it is imported
@@ -103,6 +106,7 @@ def discover(points: Iterable[EntryPoint] | None = None) -> Discovery:
         else:
             found.plugins.append(plugin)
             found.registered.extend(Registered(spec, plugin) for spec in specs)
+    found.failures.extend(_leave_out_clashing_evaluators(found))
     found.failures.extend(_duplicates(found.registered))
     if found.failures and os.environ.get("MLZOO_STRICT") == "1":
         failure = found.failures[0]
@@ -206,6 +210,28 @@ def _duplicates(registered: list[Registered]) -> Iterator[Failure]:
             kind, name = _kind(entry.spec), entry.spec.name
             reason = f"{kind} '{name}' is also brought by {owner}; neither can be used by that name"
             yield Failure(entry.plugin, reason, skipped=False)
+
+
+def _leave_out_clashing_evaluators(found: Discovery) -> list[Failure]:
+    """A task has one main metric and each metric once: who comes second to a task's owner, the
+    package that registers its datasets, is left out."""
+    failures = []
+    owners = {r.spec.task: r.plugin for r in found.registered if isinstance(r.spec, DatasetSpec)}
+    evaluators = [r for r in found.registered if isinstance(r.spec, EvaluatorSpec)]
+    evaluators.sort(key=lambda r: r.plugin is not owners.get(r.spec.task))
+    taken: dict[tuple[str, str], Plugin] = {}
+    for entry in evaluators:
+        names = [name for name, metric in entry.spec.metrics.items()]
+        names += ["the main metric"] if any(m.main for m in entry.spec.metrics.values()) else []
+        clash = next((name for name in names if (entry.spec.task, name) in taken), None)
+        if clash is None:
+            taken |= {(entry.spec.task, name): entry.plugin for name in names}
+            continue
+        found.registered.remove(entry)
+        reason = f"its evaluator '{entry.spec.name}' is left out: {clash} of {entry.spec.task} "
+        reason += f"is brought by {taken[entry.spec.task, clash]}"
+        failures.append(Failure(entry.plugin, reason, skipped=False))
+    return failures
 
 
 def _reason(error: BaseException) -> str:

@@ -29,12 +29,16 @@ class Progress:
 
     def message(self, text: str) -> None:
         """A line for the person and the log."""
+        self.note(text)
+        if not self.quiet:
+            self.show(text)
+
+    def note(self, text: str) -> None:
+        """A line for the log alone."""
         if self.log_file is not None:
             stamp = time.strftime("%H:%M:%S")
             with self.log_file.open("a", encoding="utf-8") as log:
                 log.write(f"{stamp} {text}\n")
-        if not self.quiet:
-            self.show(text)
 
     def show(self, text: str) -> None:
         """Print one line to the person."""
@@ -49,8 +53,11 @@ class Progress:
 
     def epoch(self, epoch: int, total: int, values: Mapping[str, float]) -> None:
         """An epoch is complete."""
+        self.message(self._line(epoch, total, values))
+
+    def _line(self, epoch: int, total: int, values: Mapping[str, float]) -> str:
         seconds = time.monotonic() - self._started
-        self.message(f"epoch {epoch}/{total}  {format_values(values)}  [{seconds:.0f} s]")
+        return f"epoch {epoch}/{total}  {format_values(values)}  [{seconds:.0f} s]"
 
     def end(self) -> None:
         """Training is over, well or not."""
@@ -93,9 +100,7 @@ class BarProgress(Progress):
     def epoch(self, epoch: int, total: int, values: Mapping[str, float]) -> None:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=epoch, values=format_values(values))
-        quiet, self.quiet = self.quiet, True  # the bar shows it; the log keeps the line
-        super().epoch(epoch, total, values)
-        self.quiet = quiet
+        self.note(self._line(epoch, total, values))  # the person sees the bar
 
     def end(self) -> None:
         if self._bar is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 from importlib.metadata import PackageNotFoundError, requires
 from typing import Any
 
@@ -88,6 +89,8 @@ class Registry:
     ) -> Registered:
         if not found:
             hint = did_you_mean(name, {r.spec.name for r in known})
+            if limit := os.environ.get("MLZOO_PLUGINS"):
+                hint += f" (MLZOO_PLUGINS={limit} limits what is loaded.)"
             skipped = [str(f.plugin) for f in self.failures if f.skipped]
             if skipped:
                 hint += f" (Skipped as broken: {', '.join(skipped)}.)"
@@ -125,9 +128,12 @@ def resolve(ref: Ref, plugin: Plugin) -> Any:
         for part in attribute.split("."):
             target = getattr(target, part)
     except ModuleNotFoundError as error:
+        missing = error.name or module_name
+        if missing.partition(".")[0] == plugin.module.partition(".")[0]:
+            raise PluginError(f"{plugin} names {ref!r}, but has no module {missing!r}.") from error
         raise PluginError(
-            f"{plugin} names {ref!r}, which needs the module {error.name!r}.",
-            _how_to_install(error.name or "", plugin),
+            f"{plugin} names {ref!r}, which needs the module {missing!r}.",
+            _how_to_install(missing, plugin),
         ) from error
     except (ImportError, AttributeError) as error:
         raise PluginError(f"{plugin} names {ref!r}, which cannot be imported: {error}") from error
@@ -135,7 +141,10 @@ def resolve(ref: Ref, plugin: Plugin) -> Any:
 
 
 def _how_to_install(module: str, plugin: Plugin) -> str:
-    """The pip line for a missing module, by the extra of the distribution that declares it."""
+    """The pip line for a missing module, if an extra of the plugin or the core declares it.
+
+    No other name is suggested: a module's name is often not its distribution's.
+    """
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
@@ -146,8 +155,7 @@ def _how_to_install(module: str, plugin: Plugin) -> str:
         except PackageNotFoundError:
             continue
         for requirement in map(Requirement, declared):
-            if canonicalize_name(requirement.name) == wanted and requirement.marker:
-                extra = str(requirement.marker).partition("extra == ")[2].strip("\"' )")
-                if extra:
-                    return f"Install it with: python -m pip install '{distribution}[{extra}]'"
-    return f"Install it with: python -m pip install {module.partition('.')[0]}"
+            extra = str(requirement.marker or "").partition("extra == ")[2].strip("\"' )")
+            if extra and canonicalize_name(requirement.name) == wanted:
+                return f"Install it with: python -m pip install '{distribution}[{extra}]'"
+    return "Install the distribution that brings it."

@@ -24,8 +24,8 @@ def epoch_generator(seed: int, epoch: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(words[0]) << 31 ^ int(words[1]))
 
 
-def rng_state() -> dict[str, Any]:
-    """The state of all global streams, as tensors and numbers."""
+def rng_state(device: torch.device | None = None) -> dict[str, Any]:
+    """The state of the global streams, and of the device's own, as tensors and numbers."""
     version, internal, gauss_next = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     state: dict[str, Any] = {
@@ -39,27 +39,27 @@ def rng_state() -> dict[str, Any]:
         ],
         "torch": torch.get_rng_state(),
     }
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state_all()
+    if device is not None and device.type == "cuda":  # others' devices are not even opened
+        state["cuda"] = torch.cuda.get_rng_state(device)
     return state
 
 
-def set_rng_state(state: Mapping[str, Any]) -> None:
+def set_rng_state(state: Mapping[str, Any], device: torch.device | None = None) -> None:
     """Put back what :func:`rng_state` returned."""
     version, internal, gauss_next = state["python"]
     random.setstate((version, tuple(internal), gauss_next))
     name, keys, position, has_gauss, cached = state["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
     torch.set_rng_state(state["torch"])
-    if "cuda" in state and torch.cuda.device_count() == len(state["cuda"]):
-        torch.cuda.set_rng_state_all(state["cuda"])
+    if "cuda" in state and device is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"], device)
 
 
 @contextmanager
-def preserved_rng() -> Iterator[None]:
+def preserved_rng(device: torch.device | None = None) -> Iterator[None]:
     """Whatever happens inside, even an import that draws a number, the streams go on as before."""
-    state = rng_state()
+    state = rng_state(device)
     try:
         yield
     finally:
-        set_rng_state(state)
+        set_rng_state(state, device)

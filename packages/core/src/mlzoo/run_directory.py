@@ -17,10 +17,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import distributions
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mlzoo.contracts import TaskData
+    from mlzoo.plugins import Plugin
 
 
 def create(out: Path, model: str, dataset: str, seed: int) -> Path:
@@ -83,31 +86,41 @@ class RunInfo:
         path = directory / "run.json"
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(facts, dict):
+                raise ValueError("it must hold an object")
         except FileNotFoundError as error:
             raise RunError(f"{directory} is not a run: it has no run.json.") from error
         except (OSError, ValueError) as error:
             raise RunError(f"{path} cannot be read: {error}") from error
-        return cls(directory, **facts)
+        info = cls(directory)
+        info.facts = facts
+        return info
 
 
-def machine_facts(packages: Iterable[str]) -> dict[str, Any]:
-    """Where and with what a run was made."""
+def machine_facts(plugins: Iterable[Plugin]) -> dict[str, Any]:
+    """Where and with what a run is made."""
     from importlib.metadata import version
 
+    plugins = sorted(set(plugins), key=lambda plugin: plugin.distribution)
+    names = ["mlzoo-core", "numpy", "torch", *(plugin.distribution for plugin in plugins)]
+    modules = {"mlzoo-core": "mlzoo", **{p.distribution: p.module for p in plugins}}
     return {
         "argv": sys.argv,
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "platform": platform.platform(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in sorted(set(packages))},
-        "git": git_state(),
+        "versions": {name: version(name) for name in names},
+        "git": {name: git_state(module) for name, module in modules.items()},
     }
 
 
-def git_state() -> dict[str, Any] | None:
-    """Commit and dirtiness of the checkout the core runs from; None for an installed copy."""
-    here = Path(__file__)
+def git_state(module: str) -> dict[str, Any] | None:
+    """Commit and dirtiness of the checkout a module comes from; None for an installed copy."""
+    spec = find_spec(module.partition(":")[0])
+    if spec is None or spec.origin is None:
+        return None
+    here = Path(spec.origin)
 
     def git(*words: str) -> str | None:
         command = ["git", "-C", str(here.parent), *words]
@@ -140,20 +153,30 @@ def peak_memory_mb() -> float | None:
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
 
 
-def is_alive(info: Mapping[str, Any]) -> bool:
-    """Whether the process that wrote ``run.json`` still runs on this host."""
-    if info.get("status") != "running" or info.get("host") != socket.gethostname():
-        return False
-    pid = int(info["pid"])
-    if pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold a run's folder alone; the system lets go of it when the process ends, however it ends.
+
+    Raises:
+        RunError: another process trains there.
+    """
+    with (directory / ".lock").open("a+b") as file:
+        try:
+            _lock(file.fileno())
+        except OSError as error:
+            raise RunError(f"{directory} is still running, in another process.") from error
+        yield
+
+
+def _lock(file: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @dataclass(frozen=True)
@@ -215,15 +238,17 @@ class RunRecord:
 
 
 def find_runs(paths: Iterable[Path]) -> Iterator[RunRecord]:
-    """Every run at or below the given folders, oldest first within each.
+    """Every run at or below the given folders, each once, oldest first within each folder.
 
     Raises:
         RunError: a path does not exist or holds no run.
     """
+    seen: set[Path] = set()
     for path in paths:
         if not path.exists():
             raise RunError(f"{path} does not exist.")
         folders = sorted(info.parent for info in path.rglob("run.json"))
         if not folders:
             raise RunError(f"{path} holds no run (no run.json at or below it).")
-        yield from (RunRecord(folder) for folder in folders)
+        yield from (RunRecord(f) for f in folders if f.resolve() not in seen)
+        seen |= {folder.resolve() for folder in folders}

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 
 from mlzoo.errors import MlzooError, RunError, UsageError
 from mlzoo.progress import Progress
@@ -46,11 +47,12 @@ def keeping_status(info: RunInfo, directory: Path, progress: Progress) -> Iterat
     except (KeyboardInterrupt, StopRequested) as error:
         reason = str(error) or "interrupted"
         close("interrupted", reason)
-        progress.message(f"{reason}: {directory}")
-        raise Interrupted(f"{reason}.", f"Go on with: mlzoo resume {directory}") from error
+        progress.note(reason)
+        fix = f"Go on with: mlzoo resume {quote(str(directory))}"
+        raise Interrupted(f"{reason}.", fix) from error
     except BaseException as error:
         close("failed", f"{type(error).__name__}: {error}")
-        progress.message(f"failed: {error}")
+        progress.note(f"failed: {error}")
         if isinstance(error, MlzooError) and not isinstance(error, UsageError):
             error.fix = f"{error.fix} The run is kept in {directory}.".strip()
         raise

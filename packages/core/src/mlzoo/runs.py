@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,9 +116,11 @@ class Run:
 
         Returns the metrics of the split the rule looks at (val for ``last``); empty without one.
         """
+        with self._naming_the_last_good_checkpoint():
+            self._log.flush()  # nothing is kept of weights that a NaN has gone through
         scores: dict[str, dict[str, float]] = {}
         for split in self.selector.scored:
-            with preserved_rng():  # scoring is no part of training
+            with preserved_rng(self.device):  # scoring is no part of training
                 scores[split] = self._score(model, split)
             self._log.append({"epoch": self.epoch, "split": split, **scores[split]})
             self._evaluated[f"{split} {self.main_metric}"] = scores[split][self.main_metric]
@@ -134,6 +137,8 @@ class Run:
     def _close_epoch(self, epoch: int, count: int, state: Mapping[str, Any]) -> None:
         with self._naming_the_last_good_checkpoint():
             self._log.flush()
+            saved = {name: item.state_dict() for name, item in state.items()}
+            _refuse_nan(saved, epoch)
         means = self._log.epoch_means()
         save_checkpoint(
             self.checkpoints / LAST,
@@ -141,9 +146,9 @@ class Run:
                 "epoch": epoch,
                 "step": self.step,
                 "stopped": self.stopped,
-                "state": {name: item.state_dict() for name, item in state.items()},
+                "state": saved,
                 "selection": self.selector.state_dict(),
-                "rng": rng_state(),
+                "rng": rng_state(self.device),
             },
         )
         self._progress.epoch(epoch, count, {**means, **self._evaluated})
@@ -167,23 +172,24 @@ class Run:
         self.selector.load_state_dict(saved["selection"])
         self.epoch, self.step, self.stopped = saved["epoch"], saved["step"], saved["stopped"]
         self._log.rewind(self.epoch)
-        set_rng_state(saved["rng"])
+        set_rng_state(saved["rng"], self.device)
         return self.epoch
 
-    def _naming_the_last_good_checkpoint(self) -> _NameCheckpoint:
-        return _NameCheckpoint(self.checkpoints / LAST)
+    @contextmanager
+    def _naming_the_last_good_checkpoint(self) -> Iterator[None]:
+        try:
+            yield
+        except NonFiniteError as error:
+            last = self.checkpoints / LAST
+            kept = f"The last good checkpoint is {last}. " if last.exists() else ""
+            error.fix = f"{kept}Try a smaller learning rate or another seed."
+            raise
 
 
-class _NameCheckpoint:
-    """Adds to a NaN error which checkpoint is still good."""
-
-    def __init__(self, last: Path) -> None:
-        self.last = last
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, NonFiniteError) and not error.fix:
-            kept = f"The last good checkpoint is {self.last}." if self.last.exists() else ""
-            error.fix = f"{kept} Try a smaller learning rate or another seed.".strip()
+def _refuse_nan(value: Any, epoch: int, where: str = "") -> None:
+    """A step can ruin the weights although its own loss was still a number."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _refuse_nan(item, epoch, f"{where}.{key}".lstrip("."))
+    elif isinstance(value, torch.Tensor) and value.is_floating_point() and value.isnan().any():
+        raise NonFiniteError(f"{where} holds NaN at the end of epoch {epoch}.")

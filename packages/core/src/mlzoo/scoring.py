@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlzoo.checkpoints import load_checkpoint, save_checkpoint
-from mlzoo.errors import PluginError, RunError, UsageError
+from mlzoo.errors import MlzooError, PluginError, RunError, UsageError
 from mlzoo.files import write_arrays
 from mlzoo.registry import resolve
 from mlzoo.selection import HONEST_UNDER_TEST, LABELS
@@ -37,7 +37,17 @@ def score(
     for entry in plan.evaluator_entries:
         if only is not None and entry.spec.name not in only:
             continue
-        values = resolve(entry.spec.score, entry.plugin)(predictions, data)
+        scorer = resolve(entry.spec.score, entry.plugin)
+        try:
+            values = scorer(predictions, data)
+        except MlzooError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"evaluator {entry.spec.name!r} of {entry.plugin} failed: "
+                f"{type(error).__name__}: {error}",
+                "--debug shows where.",
+            ) from error
         if set(values) != set(entry.spec.metrics):
             raise PluginError(
                 f"evaluator {entry.spec.name!r} of {entry.plugin} declares "
@@ -71,6 +81,7 @@ def results_of(plan: Plan, model: Model, data: TaskData, run: Run) -> dict[str, 
         "seed": plan.options.run.seed,
         "selection": {"rule": rule, "label": LABELS[rule], "epoch": epoch},
         "evaluators": {spec.name: spec.version for spec in plan.evaluators},
+        "plugins": {p.distribution: p.version for p in plan.plugins},
         "main_metric": plan.main_metric,
         "metrics": metrics,
         "references": {name: dict(values) for name, values in data.references().items()},
@@ -88,7 +99,7 @@ def results_of(plan: Plan, model: Model, data: TaskData, run: Run) -> dict[str, 
                 name: metrics["test"][name] - honest["test"][name] for name in honest["test"]
             },
         }
-    results["published"] = judge(plan.model, results)
+    results["published"] = judge(plan.model, results, plan.departures())
     return results
 
 
@@ -105,16 +116,16 @@ def _select(model: Model, run: Run, file: str, last_epoch: int) -> int:
         saved = load_checkpoint(path)
         model.load_state_dict(saved["model"])
         epoch, finished = saved["epoch"], saved["finished"]
-    finish = getattr(model, "finish", None)
-    if finish is not None and not finished:
-        finish()
-    save_best(model, path, epoch)
+    if not finished:
+        _finish(model)
+    save_checkpoint(path, {"model": model.state_dict(), "epoch": epoch, "finished": True})
     return epoch
 
 
-def save_best(model: Model, path: Path, epoch: int) -> None:
-    """Keep weights that were finished and scored."""
-    save_checkpoint(path, {"model": model.state_dict(), "epoch": epoch, "finished": True})
+def _finish(model: Model) -> None:
+    finish = getattr(model, "finish", None)
+    if finish is not None:
+        finish()
 
 
 def load_best(model: Model, directory: Path, select: str) -> None:
@@ -129,8 +140,6 @@ def load_best(model: Model, directory: Path, select: str) -> None:
     elif select == "last":
         saved = load_checkpoint(directory / "checkpoints" / "last.pt")
         model.load_state_dict(saved["state"]["model"])
-        finish = getattr(model, "finish", None)
-        if finish is not None:
-            finish()
+        _finish(model)
     else:
         raise UsageError(f"select must be best or last, got {select!r}.")

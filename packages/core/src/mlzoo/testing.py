@@ -23,6 +23,7 @@ from mlzoo.experiment import Result, evaluate, resume, run
 from mlzoo.plugins import Registered
 from mlzoo.progress import Progress
 from mlzoo.registry import registry, resolve
+from mlzoo.run_directory import RunRecord
 from mlzoo.specs import DatasetSpec, EvaluatorSpec, ModelSpec, Ref
 
 HEAVY = ("torch", "numpy", "pydantic", "transformers", "sklearn", "scipy", "matplotlib", "h5py")
@@ -113,7 +114,7 @@ def check_scores(entry: Registered, result: Result) -> None:
 
 def check_eval_equals_results(result: Result) -> None:
     """Scoring the checkpoint again gives results.json's numbers."""
-    assert _same(evaluate(result.directory, device="cpu"), result.metrics)
+    assert same(evaluate(result.directory, device="cpu"), result.metrics)
 
 
 def check_resume_is_exact(entry: Registered, straight: Result, out: Path) -> None:
@@ -124,10 +125,12 @@ def check_resume_is_exact(entry: Registered, straight: Result, out: Path) -> Non
         smoke_run(entry, out, stop_after=1)
     (half,) = (path.parent for path in out.rglob("run.json"))
     resumed = resume(half, progress=Progress(quiet=True), figures=False)
-    assert _same(resumed.metrics, straight.metrics), "the numbers differ after resuming"
+    assert same(resumed.metrics, straight.metrics), "the numbers differ after resuming"
+    rows = [RunRecord(result.directory).rows for result in (straight, resumed)]
+    assert same(*rows), "the log differs after resuming"
     for name in ("last.pt", "best.pt"):
         one, two = (_checkpoint(r.directory / "checkpoints" / name) for r in (straight, resumed))
-        assert _same(one, two), f"{name} differs after resuming"
+        assert same(one, two), f"{name} differs after resuming"
 
 
 def check_seed_decides(entry: Registered, result: Result, out: Path) -> None:
@@ -136,8 +139,8 @@ def check_seed_decides(entry: Registered, result: Result, out: Path) -> None:
     first = _checkpoint(result.directory / name)["model"]
     again = _checkpoint(smoke_run(entry, out / "again").directory / name)["model"]
     other = _checkpoint(smoke_run(entry, out / "other", seed=1).directory / name)["model"]
-    assert _same(first, again), f"{entry.spec.name}: the same seed gave other weights"
-    assert not _same(first, other), f"{entry.spec.name}: the seed changes nothing"
+    assert same(first, again), f"{entry.spec.name}: the same seed gave other weights"
+    assert not same(first, other), f"{entry.spec.name}: the seed changes nothing"
 
 
 def check_demo(entry: Registered, out: Path) -> None:
@@ -153,8 +156,10 @@ def check_demo(entry: Registered, out: Path) -> None:
     planted = resolve(spec.demo, entry.plugin)(folder, 0)
     assert planted, f"{spec.name}: the demo does not tell what it planted"
     require(spec, out / "data")
-    data = load_dataset(spec.name, task=spec.task, data_dir=out / "data")
-    assert data.fingerprint() == data.fingerprint()
+    first, second = (
+        load_dataset(spec.name, task=spec.task, data_dir=out / "data").fingerprint() for _ in "ab"
+    )
+    assert first == second, f"{spec.name}: loading twice gives different data"
     for model in registry().models:
         if model.spec.task == spec.task and f"{spec.name}/{SMOKE}" in model.spec.presets:
             at = {"dataset": spec.name, "data_dir": out / "data"}
@@ -167,16 +172,16 @@ def _checkpoint(path: Path) -> dict[str, Any]:
     return dict(load_checkpoint(path))
 
 
-def _same(one: Any, two: Any) -> bool:
+def same(one: Any, two: Any) -> bool:
     """Equality of nested containers, bit for bit for tensors; NaN equals NaN."""
     import torch
 
     if isinstance(one, torch.Tensor):
         return isinstance(two, torch.Tensor) and one.dtype == two.dtype and torch.equal(one, two)
     if isinstance(one, Mapping):
-        return one.keys() == two.keys() and all(_same(one[key], two[key]) for key in one)
+        return one.keys() == two.keys() and all(same(one[key], two[key]) for key in one)
     if isinstance(one, list | tuple):
-        return len(one) == len(two) and all(map(_same, one, two))
+        return len(one) == len(two) and all(map(same, one, two))
     if isinstance(one, float) and math.isnan(one):
         return isinstance(two, float) and math.isnan(two)
     return bool(one == two)

@@ -6,7 +6,7 @@ build on this. A number is not comparable at all when it was reached under other
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from mlzoo.specs import ModelSpec, Published
@@ -14,16 +14,23 @@ from mlzoo.specs import ModelSpec, Published
 Verdict = Literal["consistent (one seed)", "below", "above", "not comparable"]
 
 
-def judge(model: ModelSpec, results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every published number of the run's dataset beside ours, with verdict and reason."""
+def judge(
+    model: ModelSpec, results: Mapping[str, Any], departures: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Every published number of the run's dataset beside ours, with verdict and reason.
+
+    ``departures`` are the options in which the run differs from its preset.
+    """
     return [
-        _judge_one(number, results)
+        _judge_one(number, results, departures)
         for number in model.published
         if number.dataset == results["dataset"]
     ]
 
 
-def _judge_one(number: Published, results: Mapping[str, Any]) -> dict[str, Any]:
+def _judge_one(
+    number: Published, results: Mapping[str, Any], departures: Sequence[str]
+) -> dict[str, Any]:
     ours = results["metrics"].get(number.split, {}).get(number.metric)
     verdict: Verdict
     reason = ""
@@ -31,6 +38,11 @@ def _judge_one(number: Published, results: Mapping[str, Any]) -> dict[str, Any]:
         verdict, reason = "not comparable", f"the run has no {number.metric} on {number.split}"
     elif results["data"]["limited"]:
         verdict, reason = "not comparable", "the run used limited data"
+    elif departures:
+        verdict, reason = (
+            "not comparable",
+            f"options differ from the preset: {', '.join(departures)}",
+        )
     elif number.selection != results["selection"]["rule"]:
         verdict = "not comparable"
         reason = f"published under {number.selection}, run under {results['selection']['rule']}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mlzoo.report.table import Group, group_runs
 from mlzoo.run_directory import RunRecord
@@ -55,10 +57,11 @@ def curves(runs: Sequence[RunRecord]) -> Figure:
         (left, "accuracy", "accuracy on val, %"),
         (right, "dcor2_within", "dcor² of features and metadata within a label, val"),
     ):
-        for colour, group in zip(COLOURS, groups, strict=False):
+        for colour, group in zip(cycle(COLOURS), groups, strict=False):
             _curve(ax, group, metric, colour)
         _style(ax, title)
         ax.set_xlabel("epoch")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     _ceilings(left, groups[0].first)
     right.axhline(0, color="#999999", linewidth=0.8)
     if any("val@running" in run.results["metrics"] for run in runs):
@@ -69,13 +72,11 @@ def curves(runs: Sequence[RunRecord]) -> Figure:
     return figure
 
 
-def _within(values: dict[str, float]) -> float:
-    """Mean of the two labels' dcor²."""
-    return (values["dcor2_0"] + values["dcor2_1"]) / 2
-
-
-def _value(metrics: dict[str, float], metric: str) -> float:
-    return _within(metrics) if metric == "dcor2_within" else metrics[metric]
+def _value(metrics: Mapping[str, float | None], metric: str) -> float:
+    """A metric, or the mean of the two labels' dcor²; NaN where there were too few samples."""
+    names = ("dcor2_0", "dcor2_1") if metric == "dcor2_within" else (metric,)
+    found = np.array([metrics[name] for name in names], dtype=np.float64)  # None becomes NaN
+    return float(found.mean())
 
 
 def _curve(ax: Axes, group: Group, metric: str, colour: str) -> None:
@@ -151,7 +152,7 @@ def comparison(runs: Sequence[RunRecord]) -> Figure | None:
     if len(groups) < 2:
         return None
     columns = [(group, split) for group in groups for split in group.splits("test")]
-    figure = Figure(figsize=(9.5, 4.2), layout="constrained")
+    figure = Figure(figsize=(max(9.5, 2.4 * len(columns)), 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     for ax, metric, title in (
         (left, "accuracy", "test accuracy, %"),
@@ -175,7 +176,7 @@ def comparison(runs: Sequence[RunRecord]) -> Figure | None:
 
 
 def _column_name(group: Group, split: str) -> str:
-    name = group.label.replace("network=", "")
+    name = group.label.replace("network=", "").replace(" ", "\n")
     view = split.partition("@")[2]
     return f"{name}\n{VIEW_NAMES[view]}" if len(group.splits("test")) > 1 else name
 
@@ -186,8 +187,8 @@ def _dots(ax: Axes, position: float, values: Sequence[float], colour: str, *, ho
     ax.scatter(
         position + np.asarray(spread), values, s=26, facecolor=face, edgecolor=colour, zorder=3
     )
-    mean = float(np.mean(values))
-    sd = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    mean = float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
+    sd = float(np.nanstd(values, ddof=1)) if np.isfinite(values).sum() > 1 else 0.0
     ax.errorbar(position + 0.26, mean, yerr=sd, fmt="_", color=colour, capsize=4, markersize=12)
 
 

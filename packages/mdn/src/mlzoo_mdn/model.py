@@ -87,13 +87,13 @@ class MDN:
                 loss.backward()
                 optimizer.step()
                 run.log(loss=loss)
-            if epoch % self.config.evaluate_every == 0 or epoch == self.config.epochs:
-                run.evaluate(self)
-
             val_loss = self.val_loss() if stopping.patience or watches(schedule) else 0.0
             advance(schedule, val_loss)
             if stopping.should_stop(val_loss):
                 run.stop(f"no better val loss in {stopping.patience} epochs")
+            is_last = bool(run.stopped) or epoch == self.config.epochs
+            if is_last or epoch % self.config.evaluate_every == 0:
+                run.evaluate(self)
 
     def finish(self) -> None:
         """Replace the running averages by exact statistics over the training set."""

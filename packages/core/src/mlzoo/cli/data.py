@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
 
-from mlzoo.cli.output import installed, json_option, print_json, print_table
+from mlzoo.cli.output import check_task, installed, json_option, print_json, print_table
 from mlzoo.data.manifest import human_size
 from mlzoo.errors import UsageError
 from mlzoo.plugins import Registered
@@ -35,6 +36,7 @@ def list_datasets(task: str | None, data_dir: Path | None, as_json: bool) -> Non
 
     root = data_root(data_dir)
     rows = []
+    check_task(installed(), task)
     for entry in installed().datasets:
         if task is None or entry.spec.task == task:
             files = status(entry.spec, root)
@@ -140,7 +142,9 @@ def demo(name: str, folder: Path, seed: int, as_json: bool) -> None:
     for key, value in planted.items():
         click.echo(f"planted {key}: {value}")
     for model in (r.spec.name for r in reg.models if r.spec.task == entry.spec.task):
-        click.echo(f"try: mlzoo run {model} --dataset {entry.spec.name} --data-dir {folder}")
+        click.echo(
+            f"try: mlzoo run {model} --dataset {entry.spec.name} --data-dir {quote(str(folder))}"
+        )
 
 
 class _ShowGroup(click.Group):

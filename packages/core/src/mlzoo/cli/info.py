@@ -99,7 +99,7 @@ def _show_model(spec: ModelSpec, entry: Registered) -> None:
         click.echo()
         print_table(["dataset", "metric", "published", "selection", "verified", "source"], rows)
     else:
-        click.echo("published no number: none could be checked against the paper")
+        click.echo("published no number")
     click.echo(f"options   mlzoo run {spec.name} --help")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mlzoo.cli.output import installed, json_option, print_json, print_table
+from mlzoo.cli.output import check_task, installed, json_option, print_json, print_table
 from mlzoo.plugins import Registered
 from mlzoo.registry import Registry
 
@@ -21,10 +21,7 @@ KINDS = ("models", "datasets", "evaluators", "plugins")
 def list_command(kind: str | None, task: str | None, as_json: bool) -> None:
     """List what is installed: models, datasets, evaluators, plugins."""
     reg = installed()
-    if task is not None and task not in reg.tasks:
-        from mlzoo.errors import UsageError, did_you_mean
-
-        raise UsageError(f"no task named {task!r}.", did_you_mean(task, reg.tasks))
+    check_task(reg, task)
     kinds = [kind] if kind else [k for k in KINDS if k != "evaluators"]
     content = {k: _ROWS[k](reg, task) for k in kinds}
     if as_json:

@@ -78,6 +78,9 @@ def guarded(words: list[str]) -> int:
     try:
         code = cli.main(args=words, prog_name="mlzoo", standalone_mode=False)
         return code if isinstance(code, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "mlzoo"
         return _fail(error.format_message(), f"See: {where} --help", 2)
@@ -94,6 +97,10 @@ def guarded(words: list[str]) -> int:
     except BrokenPipeError:  # e.g. `mlzoo list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except (OSError, MemoryError) as error:  # a full disk, a closed pipe, too little memory
+        if debug:
+            raise
+        return _fail(" ".join(str(error).split()) or type(error).__name__, "", 1)
     except Exception as error:
         if debug:
             raise

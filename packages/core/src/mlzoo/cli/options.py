@@ -82,10 +82,10 @@ def given_values(options: OptionSet, params: Mapping[str, Any]) -> dict[str, Any
 
 
 def parse_seeds(text: str) -> list[int]:
-    """``0-4`` or ``0,1,7`` or both mixed, without repeats.
+    """``0-4`` or ``0,1,7`` or both mixed.
 
     Raises:
-        click.BadParameter: anything else.
+        click.BadParameter: anything else, or a seed twice.
     """
     seeds: list[int] = []
     for part in text.split(","):
@@ -96,4 +96,6 @@ def parse_seeds(text: str) -> list[int]:
         if last < first or last - first >= 10_000:
             raise click.BadParameter(f"{part.strip()!r} is not a range", param_hint="--seeds")
         seeds.extend(range(first, last + 1))
-    return list(dict.fromkeys(seeds))
+    if len(set(seeds)) < len(seeds):
+        raise click.BadParameter(f"{text!r} names a seed twice", param_hint="--seeds")
+    return seeds

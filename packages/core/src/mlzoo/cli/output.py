@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from mlzoo.errors import UsageError, did_you_mean
 from mlzoo.registry import Registry, registry
 
 
@@ -19,6 +20,12 @@ def installed() -> Registry:
     for failure in found.failures:
         click.echo(f"mlzoo: warning: {failure}", err=True)
     return found
+
+
+def check_task(reg: Registry, task: str | None) -> None:
+    """Raise UsageError if no spec names the task."""
+    if task is not None and task not in reg.tasks:
+        raise UsageError(f"no task named {task!r}.", did_you_mean(task, reg.tasks))
 
 
 def print_json(value: Any) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mlzoo.cli.output import installed, json_option, print_json
+from mlzoo.errors import MlzooError
+
+if TYPE_CHECKING:
+    from mlzoo.run_directory import RunRecord
 
 
 @click.command()
@@ -33,7 +39,7 @@ def report(
     from mlzoo.run_directory import find_runs
 
     installed()
-    records = list(find_runs(runs))
+    records = [record for record in find_runs(runs) if _readable(record)]
     table = summarise(records, split)
     if as_json:
         print_json(
@@ -57,15 +63,29 @@ def report(
         _draw(records, figures)
 
 
-def _draw(records: list, folder: Path) -> None:  # type: ignore[type-arg]
-    """Each model's figures over all its finished runs."""
+def _readable(record: RunRecord) -> bool:
+    """One damaged run is named and left out."""
+    try:
+        return bool(record.info) and bool(record.config) and record.results is not None
+    except MlzooError as error:
+        click.echo(f"mlzoo: warning: left out: {error}", err=True)
+        return False
+
+
+def _draw(records: Sequence[RunRecord], folder: Path) -> None:
+    """Each model's figures over its finished runs, a folder for each dataset where there are several."""
     from mlzoo.registry import registry
     from mlzoo.report.figures import draw
 
-    done = [record for record in records if record.results]
-    for name in dict.fromkeys(record.results["model"] for record in done):
-        mine = [record for record in done if record.results["model"] == name]
-        for problem in draw(registry().model(name), mine, folder):
+    sets: dict[str, list[RunRecord]] = {}
+    for record in records:
+        if record.results:
+            results = record.results
+            digest = results["data"]["fingerprint"][:8]
+            sets.setdefault(f"{results['model']}-{results['dataset']}-{digest}", []).append(record)
+    for name, mine in sets.items():
+        target = folder / name if len(sets) > 1 else folder
+        for problem in draw(registry().model(mine[0].results["model"]), mine, target):
             click.echo(f"mlzoo: warning: {problem}", err=True)
-    for picture in sorted(folder.glob("*.png")):
+    for picture in sorted(folder.rglob("*.png")):
         click.echo(f"figure  {picture}", err=True)

@@ -98,7 +98,7 @@ def _machine_options(variants: list[str]) -> list[click.Option]:
         click.Option(["--preset"], metavar="NAME", help=preset),
         click.Option(["--config"], metavar="FILE", help="file of options: .json, .toml, .yaml"),
         click.Option(["--seeds"], metavar="0-4", help="several runs, one a seed, and their spread"),
-        click.Option(["--device"], default="auto", help="auto, cpu, cuda, cuda:1, mps  [auto]"),
+        click.Option(["--device"], default="auto", help="auto, cpu, cuda, cuda:1  [auto]"),
         click.Option(["--data-dir"], type=folder, help="data root  [MLZOO_DATA or the user's]"),
         click.Option(
             ["--out"], type=folder, default=Path("runs"), help="where runs are kept  [runs]"

@@ -9,9 +9,9 @@ import math
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from mlzoo.errors import RunError
+from mlzoo.errors import RunError, UsageError, did_you_mean
 from mlzoo.registry import registry
 from mlzoo.report.numbers import reference_text
 from mlzoo.run_directory import RunRecord
@@ -20,12 +20,39 @@ from mlzoo.specs import Metric
 _NAMES = ("model", "dataset", "preset", "sources", "seed")
 
 
+@dataclass(frozen=True)
+class Reading:
+    """One column of a table: a split, or a view of it, of the selected or of the honest weights."""
+
+    split: str
+    protocol: Literal["selected", "honest", "inflation"] = "selected"
+
+    @property
+    def heading(self) -> str:
+        """What is added to the group's label."""
+        view = self.split.partition("@")[2]
+        words = {"selected": "", "honest": "selected on val", "inflation": "selection inflation"}
+        return "".join(f" {part}" for part in (view and f"@{view}", words[self.protocol]) if part)
+
+    def value(self, run: RunRecord, metric: str) -> float | None:
+        """The number of one run; None if it has none."""
+        if self.protocol == "inflation":
+            found = run.results["honest"]["selection_inflation"] if self.split == "test" else {}
+        elif self.protocol == "honest":
+            found = run.results["honest"]["metrics"].get(self.split, {})
+        else:
+            found = run.results["metrics"].get(self.split, {})
+        value: float | None = found.get(metric)
+        return value
+
+
 @dataclass
 class Group:
-    """Finished runs of one experiment: same options, data, evaluator versions; other seeds."""
+    """Finished runs of one experiment: same options, data and versions; one run a seed."""
 
     runs: list[RunRecord]
     label: str = ""
+    superseded: int = 0
 
     @property
     def first(self) -> RunRecord:
@@ -37,14 +64,30 @@ class Group:
         """The seeds, in order."""
         return [run.results["seed"] for run in self.runs]
 
-    def values(self, split: str, metric: str) -> list[float]:
+    def values(self, reading: Reading, metric: str) -> list[float]:
         """One value a run, without those that are missing."""
-        found = [run.results["metrics"].get(split, {}).get(metric) for run in self.runs]
+        found = [reading.value(run, metric) for run in self.runs]
         return [value for value in found if value is not None]
 
     def splits(self, split: str) -> list[str]:
         """A split and its views."""
         return [s for s in self.first.results["metrics"] if s.partition("@")[0] == split]
+
+    def readings(self, split: str) -> list[Reading]:
+        """The columns of a split; a selection on test has the honest choice beside it."""
+        found = [Reading(name) for name in self.splits(split)]
+        if all("honest" in run.results for run in self.runs):
+            found += [Reading(name, "honest") for name in self.splits(split)]
+            found += [Reading(split, "inflation")] if split == "test" else []
+        return found
+
+    def keep_newest_of_each_seed(self) -> None:
+        """A seed that was run again is no further sample."""
+        newest: dict[int, RunRecord] = {}
+        for run in sorted(self.runs, key=lambda run: str(run.info.get("started", ""))):
+            newest[run.results["seed"]] = run
+        self.superseded = len(self.runs) - len(newest)
+        self.runs = [newest[seed] for seed in sorted(newest)]
 
 
 @dataclass(frozen=True)
@@ -58,9 +101,10 @@ class Table:
 
 
 def group_runs(records: Iterable[RunRecord]) -> list[Group]:
-    """Finished runs by experiment; each group labelled by the options it differs in from the others.
+    """Finished runs by experiment; each group labelled by what it differs in from the others.
 
-    Runs on different data, or scored by different evaluator versions, never share a group.
+    Runs on different data, scored by different evaluator versions or made with different plugin
+    versions never share a group; of one seed the newest run counts.
     """
     groups: dict[str, Group] = {}
     for record in records:
@@ -68,8 +112,13 @@ def group_runs(records: Iterable[RunRecord]) -> list[Group]:
             groups.setdefault(_key(record), Group([])).runs.append(record)
     found = list(groups.values())
     for group in found:
-        group.runs.sort(key=lambda run: run.results["seed"])
+        group.keep_newest_of_each_seed()
+    for group in found:
         group.label = _label(group, found)
+    for label in {group.label for group in found}:
+        twins = [group for group in found if group.label == label]
+        for group in twins if len(twins) > 1 else []:
+            group.label = f"{label} {_what_else_differs(group, twins)}"
     return found
 
 
@@ -77,15 +126,19 @@ def _options(record: RunRecord) -> dict[str, Any]:
     return {key: value for key, value in record.config.items() if key not in _NAMES}
 
 
+def _facts(record: RunRecord) -> dict[str, str]:
+    """What keeps runs of equal options apart."""
+    results = record.results
+    return {
+        "data": results["data"]["fingerprint"][:8],
+        **{name: f"v{version}" for name, version in results["evaluators"].items()},
+        **results["plugins"],
+    }
+
+
 def _key(record: RunRecord) -> str:
     results = record.results
-    facts = [
-        results["model"],
-        results["dataset"],
-        _options(record),
-        results["data"]["fingerprint"],
-        results["evaluators"],
-    ]
+    facts = [results["model"], results["dataset"], _options(record), _facts(record)]
     return json.dumps(facts, sort_keys=True)
 
 
@@ -106,34 +159,42 @@ def _label(group: Group, groups: Sequence[Group]) -> str:
     return " ".join(parts) or group.first.results["model"]
 
 
+def _what_else_differs(group: Group, twins: Sequence[Group]) -> str:
+    mine = _facts(group.first)
+    others = [_facts(twin.first) for twin in twins]
+    return " ".join(
+        f"{name}={value}"
+        for name, value in mine.items()
+        if {o.get(name) for o in others} != {value}
+    )
+
+
 def summarise(records: Sequence[RunRecord], split: str = "test") -> Table:
     """Metrics by row, groups (and their views) by column: mean ± standard deviation over seeds.
 
     Raises:
         RunError: none of the runs is done.
+        UsageError: none of them scored that split.
     """
     groups = group_runs(records)
     if not groups:
         raise RunError("none of these runs is done.", "Go on with one: mlzoo resume RUN")
-    metrics = _metrics(groups)
-    columns = [(group, name) for group in groups for name in group.splits(split)]
-    heads = [f"{g.label}{_view(name)} (n={len(g.runs)})" for g, name in columns]
+    columns = [(group, reading) for group in groups for reading in group.readings(split)]
+    if not columns:
+        known = {s.partition("@")[0] for g in groups for s in g.first.results["metrics"]}
+        raise UsageError(f"no run scored the split {split!r}.", did_you_mean(split, known))
+    heads = [f"{group.label}{reading.heading} (n={len(group.runs)})" for group, reading in columns]
     rows = [
         [
             f"{metric} {spec.unit}".strip(),
-            *(_mean_and_spread(g.values(name, metric), spec.unit) for g, name in columns),
+            *(_mean_and_spread(g.values(r, metric), len(g.runs), spec.unit) for g, r in columns),
             _references(groups, metric, spec.unit),
         ]
-        for metric, spec in metrics.items()
+        for metric, spec in _metrics(groups).items()
     ]
     return Table(
         _title(groups, split), ["metric", *heads, "reference"], rows, _notes(groups, records)
     )
-
-
-def _view(split: str) -> str:
-    view = split.partition("@")[2]
-    return f" @{view}" if view else ""
 
 
 def _title(groups: Sequence[Group], split: str) -> str:
@@ -152,19 +213,22 @@ def _metrics(groups: Sequence[Group]) -> dict[str, Metric]:
     return {name: metric for name, metric in found.items() if name in present}
 
 
-def _mean_and_spread(values: Sequence[float], unit: str) -> str:
+def _mean_and_spread(values: Sequence[float], runs: int, unit: str) -> str:
     if not values:
         return "-"
     digits = 1 if unit == "%" else 4
-    mean = statistics.fmean(values)
+    missing = f" ({len(values)} of {runs})" if len(values) < runs else ""
+    mean = f"{statistics.fmean(values):.{digits}f}"
     if len(values) == 1:
-        return f"{mean:.{digits}f}"
-    return f"{mean:.{digits}f} ± {statistics.stdev(values):.{digits}f}"
+        return mean + missing
+    return f"{mean} ± {statistics.stdev(values):.{digits}f}{missing}"
 
 
 def _references(groups: Sequence[Group], metric: str, unit: str) -> str:
     texts = {
-        reference_text(group.first.results["references"].get(metric, {}), unit) for group in groups
+        reference_text(group.first.results["references"].get(metric, {}), unit)
+        for group in groups
+        if any(metric in metrics for metrics in group.first.results["metrics"].values())
     }
     return texts.pop() if len(texts) == 1 else "differs"
 
@@ -174,6 +238,9 @@ def _notes(groups: Sequence[Group], records: Sequence[RunRecord]) -> list[str]:
         f"{g.label}: {g.first.results['selection']['label']}, seeds {', '.join(map(str, g.seeds))}"
         for g in groups
     ]
+    superseded = sum(group.superseded for group in groups)
+    if superseded:
+        notes.append(f"{superseded} older runs of a seed that was run again are left out")
     if any(len(group.runs) == 1 for group in groups):
         notes.append("a single seed has no spread: use --seeds")
     if len({group.first.results["data"]["fingerprint"] for group in groups}) > 1:
@@ -201,8 +268,8 @@ def to_csv(records: Sequence[RunRecord]) -> str:
     """One row a group, split and metric, with every number in full precision."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    heads = ["model", "dataset", "label", "selection", "split", "metric", "n", "mean", "sd"]
-    writer.writerow([*heads, "min", "max", "seeds", "values"])
+    heads = ["model", "dataset", "label", "selection", "protocol", "split", "metric", "n"]
+    writer.writerow([*heads, "mean", "sd", "min", "max", "seeds", "values"])
     for row in _csv_rows(group_runs(records)):
         writer.writerow(row)
     return out.getvalue()
@@ -211,9 +278,10 @@ def to_csv(records: Sequence[RunRecord]) -> str:
 def _csv_rows(groups: Sequence[Group]) -> Iterator[list[Any]]:
     for group in groups:
         results = group.first.results
-        for split, metrics in results["metrics"].items():
-            for metric in metrics:
-                values = group.values(split, metric)
+        names = dict.fromkeys(split.partition("@")[0] for split in results["metrics"])
+        for reading in (reading for name in names for reading in group.readings(name)):
+            for metric in results["metrics"][reading.split]:
+                values = group.values(reading, metric)
                 if not values:
                     continue
                 yield [
@@ -221,7 +289,8 @@ def _csv_rows(groups: Sequence[Group]) -> Iterator[list[Any]]:
                     results["dataset"],
                     group.label,
                     results["selection"]["rule"],
-                    split,
+                    reading.protocol,
+                    reading.split,
                     metric,
                     len(values),
                     statistics.fmean(values),
