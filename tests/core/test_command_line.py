@@ -314,6 +314,14 @@ def test_info_shows_cards_and_citations(cli):
     assert "squared error" in cli("info", "toy-error").out
 
 
-def test_debug_shows_the_traceback(cli):
-    with pytest.raises(Exception, match="no model named"):
-        cli("run", "toi", "--debug")
+def test_debug_adds_the_traceback_and_keeps_the_exit_status(cli):
+    called = cli("run", "toi", "--debug")
+    assert called.code == 2
+    assert "Traceback" in called.err
+    assert "mlzoo: error: no model named 'toi'" in called.err
+
+
+def test_interrupted_seeds_name_those_that_never_started(cli):
+    called = cli("run", "toy", "--seeds", "0-2", "--stop-after", 1)
+    assert called.code == 130
+    assert "not started: seeds 1, 2" in called.err

@@ -122,3 +122,34 @@ def test_package_imports_no_other_paper(package: Path) -> None:
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
 def test_package_carries_the_licence_of_the_repository(package: Path) -> None:
     assert (package / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
+# Rooms of the core, from the ground up: a module imports, when it is loaded, only from lower floors.
+FLOORS = [
+    {"errors", "specs"},
+    {"hookspecs", "contracts", "files", "progress"},
+    {"plugins", "config", "data", "checkpoints", "rng", "metrics_log", "selection", "verdict"},
+    {"registry"},
+    {"run_directory"},
+    {"run_status", "planning"},
+    {"runs", "scoring"},
+    {"report"},
+    {"experiment"},
+    {"cli", "testing"},
+]
+
+
+def test_arrows_of_the_core_point_down() -> None:
+    source = ROOT / "packages" / "core" / "src" / "mlzoo"
+    floor = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+    upward = []
+    for path in sorted(source.rglob("*.py")):
+        room = path.relative_to(source).parts[0].removesuffix(".py")
+        if room.startswith("__"):
+            continue
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+            target = module.split(".")[1] if module.startswith("mlzoo.") else room
+            if target != room and floor[target] >= floor[room]:
+                upward.append(f"{room} imports {target}")
+    assert not upward

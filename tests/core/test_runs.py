@@ -155,7 +155,7 @@ def test_nan_stops_names_the_step_and_keeps_the_last_good_checkpoint(tmp_path):
     assert not (record.directory / "results.json").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signal_leaves_a_resumable_run(tmp_path, number):
     def interrupt():
         while not list(tmp_path.rglob("last.pt")):

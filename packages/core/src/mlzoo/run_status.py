@@ -42,7 +42,7 @@ def keeping_status(info: RunInfo, directory: Path, progress: Progress) -> Iterat
         )
 
     try:
-        with _sigterm_as_interrupt():
+        with _signals_as_interrupt():
             yield
     except (KeyboardInterrupt, StopRequested) as error:
         reason = str(error) or "interrupted"
@@ -60,8 +60,8 @@ def keeping_status(info: RunInfo, directory: Path, progress: Progress) -> Iterat
 
 
 @contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """A scheduler's SIGTERM leaves a resumable run, like Ctrl-C."""
+def _signals_as_interrupt() -> Iterator[None]:
+    """A scheduler's SIGTERM or a closed terminal leaves a resumable run, like Ctrl-C."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -69,11 +69,13 @@ def _sigterm_as_interrupt() -> Iterator[None]:
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt("terminated by a signal")
 
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    previous = {name: signal.signal(getattr(signal, name), interrupt) for name in names}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for name, handler in previous.items():
+            signal.signal(getattr(signal, name), handler)
 
 
 def _iso(seconds: float) -> str:

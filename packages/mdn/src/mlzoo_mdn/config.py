@@ -39,7 +39,7 @@ class MDNConfig(Config):
     statistics: Literal["exact", "running"] = Field(
         "exact",
         description="for evaluation: recomputed over the training set at the end, or as published "
-        "(compat) the running average; exact shows both",
+        "(compat) the running average; exact shows both. Scores during training are of the latter",
     )
     ridge: float = Field(
         0.0, ge=0, description="lets constant or collinear metadata pass, at the cost of a bias"

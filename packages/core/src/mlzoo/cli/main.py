@@ -81,31 +81,34 @@ def guarded(words: list[str]) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return 2
-    except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx else "mlzoo"
-        return _fail(error.format_message(), f"See: {where} --help", 2)
-    except click.ClickException as error:
-        return _fail(error.format_message(), "", error.exit_code)
     except click.exceptions.Exit as error:
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return _fail("interrupted.", "", 130)
-    except MlzooError as error:
-        if debug:
-            raise
-        return _fail(error.message, error.fix, error.exit_code)
     except BrokenPipeError:  # e.g. `mlzoo list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (OSError, MemoryError) as error:  # a full disk, a closed pipe, too little memory
+    except (Exception, KeyboardInterrupt) as error:
         if debug:
-            raise
-        return _fail(" ".join(str(error).split()) or type(error).__name__, "", 1)
-    except Exception as error:
-        if debug:
-            raise
-        text = " ".join(str(error).split())
-        return _fail(f"{type(error).__name__}: {text}", "This is a bug; --debug shows where.", 1)
+            import traceback
+
+            traceback.print_exc()
+        return _fail(*_told(error))
+
+
+def _told(error: BaseException) -> tuple[str, str, int]:
+    """Message, fix and exit status of a failure."""
+    if isinstance(error, MlzooError):
+        return error.message, error.fix, error.exit_code
+    if isinstance(error, click.UsageError):
+        where = error.ctx.command_path if error.ctx else "mlzoo"
+        return error.format_message(), f"See: {where} --help", 2
+    if isinstance(error, click.ClickException):
+        return error.format_message(), "", error.exit_code
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        return "interrupted.", "", 130
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError | MemoryError):  # a full disk, too little memory
+        return text or type(error).__name__, "", 1
+    return f"{type(error).__name__}: {text}", "This is a bug; --debug shows where.", 1
 
 
 def _fail(message: str, fix: str, code: int) -> int:

@@ -137,7 +137,7 @@ def start(model: str, dataset: str, given: dict[str, Any], params: dict[str, Any
         _show_config(plans[0], params["as_json"])
         return
     from mlzoo.cli.results import show_result, show_seeds
-    from mlzoo.experiment import choose_device, execute
+    from mlzoo.experiment import Interrupted, choose_device, execute
     from mlzoo.progress import default_progress
 
     device = choose_device(params["device"])
@@ -145,18 +145,24 @@ def start(model: str, dataset: str, given: dict[str, Any], params: dict[str, Any
         click.echo(f"no --dataset given: {model} runs on its default, {dataset}", err=True)
     data = plans[0].load_data()  # a seed changes nothing in it
     results = []
-    for plan in plans:
+    for number, plan in enumerate(plans, start=1):
         if len(plans) > 1 and not params["quiet"]:
             click.echo(f"seed {plan.options.run.seed}", err=True)
-        result = execute(
-            plan,
-            out=params["out"],
-            device=device,
-            stop_after=params["stop_after"],
-            figures=not params["no_figures"],
-            progress=default_progress(params["quiet"]),
-            data=data,
-        )
+        try:
+            result = execute(
+                plan,
+                out=params["out"],
+                device=device,
+                stop_after=params["stop_after"],
+                figures=not params["no_figures"],
+                progress=default_progress(params["quiet"]),
+                data=data,
+            )
+        except Interrupted:
+            left = ", ".join(str(later.options.run.seed) for later in plans[number:])
+            if left:
+                click.echo(f"not started: seeds {left}", err=True)
+            raise
         results.append(result)
     if params["as_json"]:
         values = [{**r.results, "directory": str(r.directory)} for r in results]
