@@ -204,6 +204,7 @@ def _ceilings(ax: Axes, run: RunRecord) -> None:
             fontsize=7,
             va="bottom",
             color="#444444",
+            zorder=1,  # below the points
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5},
         )
 
