@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError  # what torch raises when it refuses
 from typing import Any
 
 import torch
@@ -45,7 +45,7 @@ def load_checkpoint(path: Path, map_location: str = "cpu") -> dict[str, Any]:
         state = torch.load(path, map_location=map_location, weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no checkpoint {path}.") from error
-    except pickle.UnpicklingError as error:
+    except UnpicklingError as error:
         raise CheckpointError(
             f"{path} was refused: it holds more than tensors and plain values, or it is damaged.",
             "Do not load it by other means unless you trust where it comes from.",

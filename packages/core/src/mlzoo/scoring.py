@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlzoo.checkpoints import load_checkpoint, save_checkpoint
-from mlzoo.errors import MlzooError, PluginError, RunError, UsageError
+from mlzoo.errors import CheckpointError, MlzooError, PluginError, RunError, UsageError
 from mlzoo.files import write_arrays
 from mlzoo.registry import resolve
 from mlzoo.selection import HONEST_UNDER_TEST, LABELS
@@ -138,8 +138,11 @@ def load_best(model: Model, directory: Path, select: str) -> None:
     if select == "best":
         model.load_state_dict(load_checkpoint(directory / "checkpoints" / "best.pt")["model"])
     elif select == "last":
-        saved = load_checkpoint(directory / "checkpoints" / "last.pt")
-        model.load_state_dict(saved["state"]["model"])
+        path = directory / "checkpoints" / "last.pt"
+        state = load_checkpoint(path).get("state", {})
+        if "model" not in state:
+            raise CheckpointError(f"{path} holds no state of the model.")
+        model.load_state_dict(state["model"])
         _finish(model)
     else:
         raise UsageError(f"select must be best or last, got {select!r}.")
