@@ -15,6 +15,9 @@ from pathlib import Path
 import nox
 from nox.command import CommandFailed
 
+# Every start of the command line, and each of the tests' many processes, would compile torch anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 nox.needs_version = ">=2025.10"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
