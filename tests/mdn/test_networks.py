@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from mlzoo.errors import UsageError
 from mlzoo_mdn.layer import MetadataNorm
-from mlzoo_mdn.networks import ConfoundedClassifier, build
+from mlzoo_mdn.networks import ConfoundedClassifier
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "mdn"
 WEIGHTS = (
@@ -93,7 +93,7 @@ def test_training_equals_recorded_steps(network: str) -> None:
         count, batch_size = int(golden["N"]), int(golden["batch_size"])
         images, labels, confounder = synthetic_images(count, int(golden["data_seed"]))
         metadata = torch.stack([labels, confounder], dim=1)
-        model = build(network, metadata, estimator="global", batch_size=batch_size)
+        model = ConfoundedClassifier(network, metadata, estimator="global", batch_size=batch_size)
         set_recorded_weights(model, int(golden["weight_seed"]))
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
         *steps, last = torch.from_numpy(golden["batch_index"])
@@ -149,7 +149,7 @@ def test_parameter_count_is_the_papers_and_layers_follow_the_network() -> None:
         ("linear", ["norm3"]),
         ("conv", ["norm1", "norm2", "norm3"]),
     ):
-        model = build(network, metadata)
+        model = ConfoundedClassifier(network, metadata)
         assert sum(parameter.numel() for parameter in model.parameters()) == 1_561_705
         norms = [name for name, part in model.named_modules() if isinstance(part, MetadataNorm)]
         assert norms == expected
@@ -159,7 +159,7 @@ def test_parameter_count_is_the_papers_and_layers_follow_the_network() -> None:
 @pytest.mark.parametrize("training", [True, False])
 def test_features_are_what_the_output_layer_reads_before_relu(network: str, training: bool) -> None:
     images, metadata = small_batch()
-    model = build(network, metadata, (1, 12, 14)).train(training)
+    model = ConfoundedClassifier(network, metadata, (1, 12, 14)).train(training)
     logit, features = model(images, metadata)
     assert logit.shape == (12, 1)
     assert features.shape == (12, 84)
@@ -169,8 +169,8 @@ def test_features_are_what_the_output_layer_reads_before_relu(network: str, trai
 
 def test_overwriting_buffers_changes_no_result() -> None:
     images, metadata = small_batch()
-    model = build("conv", metadata, (1, 12, 14), inplace=False)
-    twin = build("conv", metadata, (1, 12, 14))
+    model = ConfoundedClassifier("conv", metadata, (1, 12, 14), inplace=False)
+    twin = ConfoundedClassifier("conv", metadata, (1, 12, 14))
     twin.load_state_dict(model.state_dict())
     for network in (model, twin):
         network(images, metadata)[0].square().sum().backward()
@@ -183,29 +183,29 @@ def test_same_seed_gives_the_same_initial_weights_to_every_network() -> None:
     weights = []
     for network in ("baseline", "conv"):
         torch.manual_seed(5)
-        weights.append(build(network, metadata, (1, 12, 14)).fc2.weight)
+        weights.append(ConfoundedClassifier(network, metadata, (1, 12, 14)).fc2.weight)
     assert torch.equal(*weights)
 
 
 def test_baseline_needs_no_metadata_and_the_others_say_that_they_do() -> None:
     images, metadata = small_batch()
-    assert build("baseline", None, (1, 12, 14))(images)[0].shape == (12, 1)
+    assert ConfoundedClassifier("baseline", None, (1, 12, 14))(images)[0].shape == (12, 1)
     with pytest.raises(UsageError, match="metadata"):
-        build("conv", metadata, (1, 12, 14))(images)
+        ConfoundedClassifier("conv", metadata, (1, 12, 14))(images)
     with pytest.raises(UsageError, match="metadata"):
-        build("linear", None, (1, 12, 14))
+        ConfoundedClassifier("linear", None, (1, 12, 14))
 
 
 def test_unknown_network_and_tiny_images_are_refused() -> None:
     _, metadata = small_batch()
     with pytest.raises(UsageError, match=r"unknown network 'conf'\n.*'conv'"):
-        build("conf", metadata)  # type: ignore[arg-type]
+        ConfoundedClassifier("conf", metadata)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="9x9"):
-        build("conv", metadata, (1, 8, 32))
+        ConfoundedClassifier("conv", metadata, (1, 8, 32))
 
 
 def test_weights_of_another_network_are_refused() -> None:
     _, metadata = small_batch()
-    state = build("conv", metadata, (1, 12, 14)).state_dict()
+    state = ConfoundedClassifier("conv", metadata, (1, 12, 14)).state_dict()
     with pytest.raises(RuntimeError, match="Unexpected key"):
-        build("linear", metadata, (1, 12, 14)).load_state_dict(state)
+        ConfoundedClassifier("linear", metadata, (1, 12, 14)).load_state_dict(state)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mlzoo.errors import DataError, UsageError
 from mlzoo_mdn.layer import MetadataNorm
-from mlzoo_mdn.networks import build
+from mlzoo_mdn.networks import ConfoundedClassifier
 from mlzoo_mdn.recalibration import (
     load_running_statistics,
     recalibrate,
@@ -42,7 +42,7 @@ def trained(network: Any = "conv", **options: Any) -> nn.Module:
     """A float64 network whose running statistics have seen a few batches."""
     images, metadata = training_set()
     torch.manual_seed(0)
-    model = build(network, metadata, images.shape[1:], **options).double()
+    model = ConfoundedClassifier(network, metadata, images.shape[1:], **options).double()
     for start in (0, 10, 20):
         model(images[start : start + 10], metadata[start : start + 10])
     return model

@@ -221,7 +221,7 @@ def _leave_out_clashing_evaluators(found: Discovery) -> list[Failure]:
     evaluators.sort(key=lambda r: r.plugin is not owners.get(r.spec.task))
     taken: dict[tuple[str, str], Plugin] = {}
     for entry in evaluators:
-        names = [name for name, metric in entry.spec.metrics.items()]
+        names = list(entry.spec.metrics)
         names += ["the main metric"] if any(m.main for m in entry.spec.metrics.values()) else []
         clash = next((name for name in names if (entry.spec.task, name) in taken), None)
         if clash is None:

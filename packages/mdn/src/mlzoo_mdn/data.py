@@ -32,14 +32,6 @@ from mlzoo_mdn.synthetic import (
     generate_splits,
 )
 
-__all__ = [
-    "ConfoundedData",
-    "ConfoundedSplit",
-    "load_custom",
-    "load_synthetic",
-    "write_custom_demo",
-]
-
 CEILINGS = {
     "true effect": 100 * CEILING_TRUE_EFFECT,
     "with the confounder": 100 * CEILING_WITH_CONFOUNDER,

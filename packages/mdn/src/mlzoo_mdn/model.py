@@ -16,7 +16,7 @@ from mlzoo.errors import UsageError
 from mlzoo.runs import Run
 from mlzoo_mdn.config import MDNConfig
 from mlzoo_mdn.confounded import ConfoundedData, ConfoundedSplit
-from mlzoo_mdn.networks import build
+from mlzoo_mdn.networks import ConfoundedClassifier
 from mlzoo_mdn.recalibration import recalibrate, running_statistics, using_statistics
 from mlzoo_mdn.training import EarlyStopping, advance, schedule_for, watches
 
@@ -37,7 +37,7 @@ class MDN:
         self.config = config
         self.data = data
         self.device = torch.device("cpu")
-        self.network = build(
+        self.network = ConfoundedClassifier(
             config.network,
             _columns(data.train),
             data.train.images.shape[1:],

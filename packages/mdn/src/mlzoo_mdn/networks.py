@@ -82,13 +82,3 @@ class ConfoundedClassifier(nn.Module):
     def _normalised(self, name: str, x: Tensor, metadata: Tensor | None) -> Tensor:
         norm: MetadataNorm | None = getattr(self, name, None)
         return x if norm is None else norm(x, metadata)
-
-
-def build(
-    network: Network,
-    metadata: Any,
-    image_shape: Sequence[int] = (1, 32, 32),
-    **layer_options: Any,
-) -> ConfoundedClassifier:
-    """The network by name; arguments as for :class:`ConfoundedClassifier`."""
-    return ConfoundedClassifier(network, metadata, image_shape, **layer_options)
