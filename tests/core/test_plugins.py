@@ -172,3 +172,17 @@ def mlzoo_datasets():
     (failure,) = found.failures
     assert failure.plugin.distribution == "mlzoo-intruder"
     assert "'intruder' is left out: m of toy is brought by mlzoo-owner 1.0" in failure.reason
+
+
+def test_a_dataset_alone_makes_nobody_the_owner_of_a_task(site):
+    dataset = """
+@hookimpl
+def mlzoo_datasets():
+    yield DatasetSpec(name="{name}", summary="s", task="toy", load="a.b:c", embedded=True)
+"""
+    head = "from mlzoo import DatasetSpec, hookimpl\n"
+    site.add("mlzoo-owner", head + GOOD.format(name="own") + dataset.format(name="toys"))
+    site.add("mlzoo-third", head + dataset.format(name="more-toys"))
+    site.add("mlzoo-a-rival", GOOD.format(name="rival"))
+    found = discover(site.points())
+    assert [failure.plugin.distribution for failure in found.failures] == ["mlzoo-a-rival"]

@@ -214,10 +214,14 @@ def _duplicates(registered: list[Registered]) -> Iterator[Failure]:
 
 def _leave_out_clashing_evaluators(found: Discovery) -> list[Failure]:
     """A task has one main metric and each metric once: who comes second to a task's owner, the
-    package that registers its datasets, is left out."""
+    (first) package that registers datasets and evaluators of it, is left out."""
     failures = []
-    owners = {r.spec.task: r.plugin for r in found.registered if isinstance(r.spec, DatasetSpec)}
     evaluators = [r for r in found.registered if isinstance(r.spec, EvaluatorSpec)]
+    scored = {(r.spec.task, r.plugin) for r in evaluators}
+    owners: dict[str, Plugin] = {}
+    for r in found.registered:
+        if isinstance(r.spec, DatasetSpec) and (r.spec.task, r.plugin) in scored:
+            owners.setdefault(r.spec.task, r.plugin)
     evaluators.sort(key=lambda r: r.plugin is not owners.get(r.spec.task))
     taken: dict[tuple[str, str], Plugin] = {}
     for entry in evaluators:

@@ -130,7 +130,7 @@ def _facts(record: RunRecord) -> dict[str, str]:
     """What keeps runs of equal options apart."""
     results = record.results
     return {
-        "data": results["data"]["fingerprint"][:8],
+        "data": results["data"]["fingerprint"],
         **{name: f"v{version}" for name, version in results["evaluators"].items()},
         **results["plugins"],
     }
@@ -163,7 +163,7 @@ def _what_else_differs(group: Group, twins: Sequence[Group]) -> str:
     mine = _facts(group.first)
     others = [_facts(twin.first) for twin in twins]
     return " ".join(
-        f"{name}={value}"
+        f"{name}={value[:8]}"
         for name, value in mine.items()
         if {o.get(name) for o in others} != {value}
     )
