@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from mlzoo.errors import RunError
+from mlzoo.signals import held_back
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -22,11 +23,16 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """A binary file that replaces ``path`` only when everything was written.
 
     It is written under another name in the same folder, flushed to disk, then renamed. After any
-    error, Ctrl-C included, ``path`` is as it was and nothing else is left behind.
+    error ``path`` is as it was and nothing else is left behind; Ctrl-C waits until it is written.
 
     Raises:
         RunError: the folder is missing or not writable, or the disk is full.
     """
+    with held_back():
+        yield from _replacing(path)
+
+
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
     try:
         number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     except OSError as error:

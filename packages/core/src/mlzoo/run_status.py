@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +11,7 @@ from shlex import quote
 from mlzoo.errors import MlzooError, RunError, UsageError
 from mlzoo.progress import Progress
 from mlzoo.run_directory import RunInfo, peak_memory_mb
+from mlzoo.signals import as_interrupt
 
 
 class StopRequested(Exception):  # noqa: N818 - not an error: the run is left resumable on purpose
@@ -42,7 +41,7 @@ def keeping_status(info: RunInfo, directory: Path, progress: Progress) -> Iterat
         )
 
     try:
-        with _signals_as_interrupt():
+        with as_interrupt():
             yield
     except (KeyboardInterrupt, StopRequested) as error:
         reason = str(error) or "interrupted"
@@ -57,25 +56,6 @@ def keeping_status(info: RunInfo, directory: Path, progress: Progress) -> Iterat
             error.fix = f"{error.fix} The run is kept in {directory}.".strip()
         raise
     close("done")
-
-
-@contextmanager
-def _signals_as_interrupt() -> Iterator[None]:
-    """A scheduler's SIGTERM or a closed terminal leaves a resumable run, like Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt("terminated by a signal")
-
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    previous = {name: signal.signal(getattr(signal, name), interrupt) for name in names}
-    try:
-        yield
-    finally:
-        for name, handler in previous.items():
-            signal.signal(getattr(signal, name), handler)
 
 
 def _iso(seconds: float) -> str:

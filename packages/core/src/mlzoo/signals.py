@@ -1,0 +1,60 @@
+"""Signals that stop a run: never in the middle of a write, never ignored.
+
+An exception that Python raises out of a signal handler while a C library calls back, as torch does
+to write a checkpoint, comes out as something else, or is lost. So signals wait while files are
+written, and stop the run right after.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+Handler = Callable[[int, Any], None]
+
+STOPPING = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Signals that arrive inside are delivered when the block has ended."""
+    arrived: list[int] = []
+    try:
+        with _handled_by(lambda number, frame: arrived.append(number)):
+            yield
+    finally:
+        for number in dict.fromkeys(arrived):
+            signal.raise_signal(number)
+
+
+@contextmanager
+def as_interrupt() -> Iterator[None]:
+    """A scheduler's SIGTERM and a closed terminal's SIGHUP act like Ctrl-C."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt(f"stopped by {signal.Signals(number).name}")
+
+    with _handled_by(interrupt):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: Handler) -> Iterator[None]:
+    """Replace the handlers of signals that are not ignored (``nohup`` ignores SIGHUP)."""
+    if threading.current_thread() is not threading.main_thread():  # Python allows it there only
+        yield
+        return
+    previous: dict[int, Any] = {}
+    try:
+        for number in STOPPING:
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                previous[number] = signal.signal(number, handler)
+        yield
+    finally:
+        for number, former in previous.items():
+            signal.signal(number, former)
