@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from mlzoo.errors import UsageError, did_you_mean
-from mlzoo.specs import Selection
+from mlzoo.specs import Precision, Selection
 
 RESERVED = ("model", "dataset", "preset", "sources")
 """Keys of a config file that are not options."""
@@ -81,6 +81,14 @@ class RunOptions(Config):
     limit: int | None = Field(
         None, gt=0, description="use at most this many samples a split (a try, not a result)"
     )
+    precision: Precision = Field(
+        "32", description="bits of the numbers in training; bf16 and fp16 are mixed with 32"
+    )
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _as_word(cls, value: Any) -> Any:
+        return "32" if type(value) is int and value == 32 else value
 
 
 Owner = Literal["run", "model", "dataset"]

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from mlzoo.contracts import Model, TaskData
-from mlzoo.data.root import data_root
+from mlzoo.contracts import TaskData
 from mlzoo.errors import RunError, UsageError
-from mlzoo.files import write_json
+from mlzoo.launch import launch
+from mlzoo.machine import Machine, choose_device, process_count
 from mlzoo.planning import Plan, load, make_plan, plan_of
-from mlzoo.progress import Progress, default_progress
+from mlzoo.progress import Progress
 from mlzoo.registry import registry
-from mlzoo.report.figures import draw
-from mlzoo.run_directory import (
-    RunInfo,
-    RunRecord,
-    create,
-    locked,
-    machine_facts,
-    write_environment,
-)
-from mlzoo.run_status import Interrupted, keeping_status
-from mlzoo.scoring import load_best, results_of, score, score_all
-from mlzoo.selection import Selector
+from mlzoo.run_directory import RunInfo, RunRecord
+from mlzoo.run_status import Interrupted
+from mlzoo.scoring import load_best, score_all
+from mlzoo.session import Settings, build, continued, prepare, require_same_data, started
 
 DEFAULT_OUT = Path("runs")
 
@@ -54,6 +45,8 @@ def run(
     preset: str | None = None,
     config: Path | str | None = None,
     device: str = "auto",
+    devices: int = 1,
+    compile: bool = False,
     data_dir: Path | str | None = None,
     out: Path | str = DEFAULT_OUT,
     stop_after: int | None = None,
@@ -69,12 +62,14 @@ def run(
         preset: a variant of the model's preset, e.g. ``"smoke"``.
         config: a file of options (.json, .toml, .yaml); a run's ``config.json`` is one.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        devices: processes to train with, one a device; started here, unless this is one of them.
+        compile: train with ``torch.compile``.
         data_dir: the data root; ``MLZOO_DATA`` or the user's data folder if omitted.
         out: where run directories are made.
         stop_after: leave the run resumable after this many epochs.
         figures: draw the model's figures.
         progress: where to show progress; standard error if omitted.
-        **options: the run's (``seed``, ``select``, ``limit``), the model's and the dataset's.
+        **options: the run's (``seed``, ``select``, ``limit``, ``precision``), the model's and the dataset's.
 
     Raises:
         UsageError: a wrong name or value; nothing was created.
@@ -89,45 +84,56 @@ def run(
         options=options,
         data_dir=Path(data_dir) if data_dir else None,
     )
-    return execute(
-        plan,
-        out=Path(out),
-        device=device,
-        stop_after=stop_after,
-        figures=figures,
-        progress=progress,
-    )
+    machine = Machine(device, devices, compile)
+    settings = Settings(stop_after, figures, progress)
+    if starts_a_job(machine):
+        return _read(
+            launch(devices, _execute_in_job, plan, Path(out), machine, settings.portable())
+        )
+    return execute(plan, out=Path(out), machine=machine, settings=settings)
+
+
+def starts_a_job(machine: Machine) -> bool:
+    """Whether the processes asked for are still to be started.
+
+    Raises:
+        UsageError: a launcher has started another number of them.
+    """
+    count = process_count()
+    if count > 1 and machine.devices not in (1, count):
+        raise UsageError(
+            f"--devices {machine.devices} in a job of {count} processes.",
+            "Leave --devices out: the launcher decides.",
+        )
+    return machine.devices > 1 and count == 1
 
 
 def execute(
     plan: Plan,
     *,
     out: Path,
-    device: str = "auto",
-    stop_after: int | None = None,
-    figures: bool = True,
-    progress: Progress | None = None,
+    machine: Machine,
+    settings: Settings,
     data: TaskData | None = None,
 ) -> Result:
     """Start a new run of a plan. Everything that can be refused is refused before its folder exists.
 
     ``data`` spares loading what runs of several seeds share; it must be the plan's own.
     """
-    ready = _prepare(plan, plan.load_data() if data is None else data, device)
-    directory = create(out, plan.model.name, plan.dataset.name, plan.options.run.seed)
-    info = RunInfo(directory)
-    with locked(directory):
-        info.update(status="running", sessions=[], **ready.facts)
-        write_json(directory / "config.json", plan.config_json())
-        write_environment(directory)
-        settings = _settings(directory, stop_after, figures, progress)
-        return _train(ready, directory, info, settings)
+    ready = prepare(plan, plan.load_data() if data is None else data, machine)
+    return _result(*started(ready, out, settings))
+
+
+def _execute_in_job(plan: Plan, out: Path, machine: Machine, settings: Settings) -> str:
+    return str(execute(plan, out=out, machine=machine, settings=settings).directory)
 
 
 def resume(
     directory: Path | str,
     *,
     device: str | None = None,
+    devices: int = 1,
+    compile: bool | None = None,
     data_dir: Path | str | None = None,
     stop_after: int | None = None,
     figures: bool = True,
@@ -139,18 +145,38 @@ def resume(
         RunError: the run is done, still running, or its data has changed.
     """
     record = RunRecord(Path(directory))
-    info = RunInfo.read(record.directory)
-    if info.facts.get("status") == "done":
+    facts = RunInfo.read(record.directory).facts
+    if facts.get("status") == "done":
         fix = f"Look at it with: mlzoo report {quote(str(directory))}"
         raise UsageError(f"{directory} is done.", fix)
-    with locked(record.directory):
-        plan = plan_of(record, Path(data_dir) if data_dir else None)
-        data = plan.load_data()
-        _require_same_data(record, data)
-        ready = _prepare(plan, data, device or info.facts.get("device", "auto"))
-        settings = _settings(record.directory, stop_after, figures, progress)
-        _open_session(info, ready.facts, settings.progress)
-        return _train(ready, record.directory, info, settings)
+    compile = bool(facts.get("compile")) if compile is None else compile
+    machine = Machine(device or facts.get("device", "auto"), devices, compile)
+    settings = Settings(stop_after, figures, progress)
+    data_root = Path(data_dir) if data_dir else None
+    if starts_a_job(machine):
+        portable = settings.portable()
+        return _read(
+            launch(devices, _resume_in_job, record.directory, machine, portable, data_root)
+        )
+    return _result(*continued(record, plan_of(record, data_root), machine, settings))
+
+
+def _resume_in_job(
+    directory: Path, machine: Machine, settings: Settings, data_dir: Path | None
+) -> str:
+    record = RunRecord(directory)
+    continued(record, plan_of(record, data_dir), machine, settings)
+    return str(directory)
+
+
+def _result(directory: Path, results: Mapping[str, Any]) -> Result:
+    return Result(directory, results["metrics"], results)
+
+
+def _read(directory: str) -> Result:
+    """What the processes of a job have written."""
+    record = RunRecord(Path(directory))
+    return _result(record.directory, record.results)
 
 
 def evaluate(
@@ -182,13 +208,13 @@ def evaluate(
     only = {registry().evaluator(evaluator, plan.model.task).spec.name} if evaluator else None
     with preserved_rng():  # the caller's random streams are no business of a score
         data = plan.load_data()
-        _require_same_data(record, data)
-        model, _ = _build(plan, data, device)
+        require_same_data(record, data)
+        model = build(plan, data, choose_device(device))
         load_best(model, record.directory, select)
         if dataset is not None and dataset != plan.dataset.name:
             plan = plan.with_dataset(dataset)
             data, trained = plan.load_data(), model.state_dict()
-            model, _ = _build(plan, data, device)
+            model = build(plan, data, choose_device(device))
             model.load_state_dict(trained)
         scored = score_all(plan, model, data, only=only)
     return {split: metrics for split, (metrics, _) in scored.items()}
@@ -211,137 +237,6 @@ def load_dataset(
     resolved = OptionSet(Config, cls).resolve([Layer("option", options)])
     root = Path(data_dir) if data_dir else None
     return load(entry, root, resolved.dataset, resolved.run.limit)
-
-
-def choose_device(name: str) -> str:
-    """``auto`` is the first accelerator there is, else the CPU.
-
-    Raises:
-        UsageError: no such kind of device, or this machine has none.
-    """
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise UsageError(f"device {name!r} is not one of auto, cpu, cuda, cuda:N.")
-    try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(
-            f"device {name!r} cannot be used: {reason}", "Try --device cpu."
-        ) from error
-    return name
-
-
-@dataclass(frozen=True)
-class _Ready:
-    """Everything a run needs, found acceptable before its folder exists."""
-
-    plan: Plan
-    data: TaskData
-    model: Model
-    device: str
-    selector: Selector
-    facts: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """What changes nothing in the result."""
-
-    stop_after: int | None
-    figures: bool
-    progress: Progress
-
-
-def _settings(
-    directory: Path, stop_after: int | None, figures: bool, progress: Progress | None
-) -> _Settings:
-    shown = progress or default_progress()
-    shown.log_file = directory / "log.txt"
-    return _Settings(stop_after, figures, shown)
-
-
-def _prepare(plan: Plan, data: TaskData, device: str) -> _Ready:
-    """Everything that can be refused, and what ``run.json`` will say."""
-    better = plan.metrics[plan.main_metric].higher_is_better
-    selector = Selector(plan.options.run.select, data.splits, better)
-    model, chosen = _build(plan, data, device)
-    facts = {
-        **machine_facts(plan.plugins),
-        "device": chosen,
-        "data_dir": str(data_root(plan.data_dir).resolve()),
-        "data": {"fingerprint": data.fingerprint(), **data.describe()},
-    }
-    return _Ready(plan, data, model, chosen, selector, facts)
-
-
-def _build(plan: Plan, data: TaskData, device: str) -> tuple[Model, str]:
-    """The model with fresh weights on its device, everything seeded."""
-    from mlzoo.rng import seed_everything
-
-    chosen = choose_device(device)
-    seed_everything(plan.options.run.seed)
-    model = plan.build(data)
-    move = getattr(model, "to", None)
-    if move is not None:
-        move(chosen)
-    return model, chosen
-
-
-def _require_same_data(record: RunRecord, data: TaskData) -> None:
-    """A run goes on, and is scored again, on the data it was made with."""
-    if record.info.get("data", {}).get("fingerprint") not in (None, data.fingerprint()):
-        raise RunError(
-            f"the data of {record.config['dataset']} is not what {record.directory} was made with.",
-            "Put the former files back (--data-dir), or start a new run.",
-        )
-
-
-def _open_session(info: RunInfo, facts: Mapping[str, Any], progress: Progress) -> None:
-    """Keep what the part of the run so far was made with; say so if it changes now."""
-    former = {
-        k: info.facts.get(k) for k in ("argv", "host", "versions", "git", "device", "finished")
-    }
-    changed = [
-        f"{name} {version} -> {facts['versions'].get(name)}"
-        for name, version in (former["versions"] or {}).items()
-        if facts["versions"].get(name) != version
-    ]
-    if changed:
-        progress.message(
-            f"resumed with other versions, equality is not promised: {'; '.join(changed)}"
-        )
-    info.update(sessions=[*info.facts.get("sessions", []), former], **facts)
-
-
-def _train(ready: _Ready, directory: Path, info: RunInfo, settings: _Settings) -> Result:
-    import torch
-
-    from mlzoo.runs import Run
-
-    plan, model, data, progress = ready.plan, ready.model, ready.data, settings.progress
-    run_ = Run(
-        directory,
-        seed=plan.options.run.seed,
-        device=torch.device(ready.device),
-        selector=ready.selector,
-        main_metric=plan.main_metric,
-        score=lambda m, split: score(plan, m, data, split)[0],
-        progress=progress,
-        stop_after=settings.stop_after,
-    )
-    with keeping_status(info, directory, progress):
-        model.fit(run_)
-        results = results_of(plan, model, data, run_)
-        write_json(directory / "results.json", results)
-        if settings.figures:
-            record = RunRecord(directory, data)
-            for problem in draw(plan.model_entry, [record], directory / "figures"):
-                progress.message(problem)
-    return Result(directory, results["metrics"], results)
 
 
 __all__ = ["Interrupted", "Result", "evaluate", "execute", "load_dataset", "resume", "run"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +26,22 @@ class MetricsLog:
 
     HELD_STEPS = 32
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        mean: Callable[[list[float]], list[float]] | None = None,
+        *,
+        writes: bool = True,
+    ) -> None:
+        """
+        Args:
+            path: the file.
+            mean: of values over the processes of a job; called by all of them at the same steps.
+            writes: False in a process that only takes part.
+        """
         self.path = path
+        self._mean = mean
+        self._writes = writes
         self._held: list[tuple[int, int, dict[str, Number]]] = []
         self._sums: dict[str, list[float]] = {}
 
@@ -35,7 +49,7 @@ class MetricsLog:
         """Keep one step's values; returns the latest ones known on the host."""
         detached = {k: v.detach() if hasattr(v, "detach") else v for k, v in values.items()}
         self._held.append((epoch, step, detached))
-        on_host = all(map(_on_host, detached.values()))
+        on_host = self._mean is None and all(map(_on_host, detached.values()))
         return self.flush() if on_host or len(self._held) >= self.HELD_STEPS else {}
 
     def flush(self) -> dict[str, float]:
@@ -46,8 +60,10 @@ class MetricsLog:
         """
         latest: dict[str, float] = {}
         held, self._held = self._held, []
+        numbers = [float(value) for _, _, values in held for value in values.values()]
+        known = iter(numbers if self._mean is None or not held else self._mean(numbers))
         for epoch, step, values in held:
-            latest = {name: float(value) for name, value in values.items()}
+            latest = {name: next(known) for name in values}
             self.append({"epoch": epoch, "step": step, **latest})
             for name, value in latest.items():
                 if not math.isfinite(value):
@@ -63,6 +79,8 @@ class MetricsLog:
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Write one row now; non-finite numbers become null."""
+        if not self._writes:
+            return
         clean = {
             k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()
         }
@@ -71,6 +89,8 @@ class MetricsLog:
 
     def rewind(self, epoch: int) -> None:
         """Drop the rows after ``epoch``."""
+        if not self._writes:
+            return
         rows = [row for row in read_rows(self.path) if row["epoch"] <= epoch]
         with atomic_write(self.path) as file:
             file.write("".join(json.dumps(row) + "\n" for row in rows).encode())

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """A model on a dataset with its options resolved."""
+    """A model on a dataset with its options resolved. ``request`` is what :func:`make_plan` was asked:
+    other processes make the same plan from it.
+    """
 
     model_entry: Registered
     dataset_entry: Registered
@@ -39,6 +41,10 @@ class Plan:
     options: Options
     preset: str | None
     data_dir: Path | None
+    request: Mapping[str, Any]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _planned, (self.request,)
 
     @property
     def model(self) -> ModelSpec:
@@ -191,6 +197,14 @@ def make_plan(
     Raises:
         UsageError: unknown name, key or preset, or a value that does not fit.
     """
+    request = {
+        "model": model,
+        "dataset": dataset,
+        "preset": preset,
+        "config_file": config_file,
+        "options": options,
+        "data_dir": data_dir,
+    }
     reg = registry()
     model_entry, dataset_entry, content = choose(model, dataset, config_file, reg)
     # A run's config.json holds every value: its preset is history, not a layer.
@@ -208,7 +222,12 @@ def make_plan(
         options=option_set(model_entry, dataset_entry).resolve(layers),
         preset=preset,
         data_dir=data_dir,
+        request=request,
     )
+
+
+def _planned(request: Mapping[str, Any]) -> Plan:
+    return make_plan(**request)
 
 
 def plan_of(record: RunRecord, data_dir: Path | None = None) -> Plan:

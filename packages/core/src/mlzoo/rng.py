@@ -18,6 +18,11 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def seed_rank(seed: int, rank: int, epoch: int = 0) -> None:
+    """Give one process of several global streams of its own."""
+    seed_everything(int(np.random.SeedSequence([seed, rank, epoch]).generate_state(1)[0]))
+
+
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:
     """A CPU generator that depends on ``(seed, epoch)`` alone, so that resuming needs no replay."""
     words = np.random.SeedSequence([seed, epoch]).generate_state(2, np.uint32)

@@ -11,7 +11,7 @@ from shlex import quote
 from mlzoo.errors import MlzooError, RunError, UsageError
 from mlzoo.progress import Progress
 from mlzoo.run_directory import RunInfo, peak_memory_mb
-from mlzoo.signals import as_interrupt
+from mlzoo.signals import as_interrupt, held_back
 
 
 class StopRequested(Exception):  # noqa: N818 - not an error: the run is left resumable on purpose
@@ -45,8 +45,9 @@ def keeping_status(info: RunInfo, directory: Path, progress: Progress) -> Iterat
             yield
     except (KeyboardInterrupt, StopRequested) as error:
         reason = str(error) or "interrupted"
-        close("interrupted", reason)
-        progress.note(reason)
+        with held_back():  # a second Ctrl-C
+            close("interrupted", reason)
+            progress.note(reason)
         fix = f"Go on with: mlzoo resume {quote(str(directory))}"
         raise Interrupted(f"{reason}.", fix) from error
     except BaseException as error:
@@ -56,6 +57,16 @@ def keeping_status(info: RunInfo, directory: Path, progress: Progress) -> Iterat
             error.fix = f"{error.fix} The run is kept in {directory}.".strip()
         raise
     close("done")
+
+
+@contextmanager
+def taking_part() -> Iterator[None]:
+    """The same for a process that leaves run.json to the main one."""
+    try:
+        with as_interrupt():
+            yield
+    except (KeyboardInterrupt, StopRequested) as error:
+        raise Interrupted(f"{error}.") from error
 
 
 def _iso(seconds: float) -> str:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
+from torch import Tensor, nn
 
+from mlzoo import machine
 from mlzoo.checkpoints import load_checkpoint, save_checkpoint
-from mlzoo.errors import CheckpointError, NonFiniteError
+from mlzoo.errors import CheckpointError, NonFiniteError, RunError
 from mlzoo.metrics_log import MetricsLog
 from mlzoo.progress import Progress
-from mlzoo.rng import epoch_generator, preserved_rng, rng_state, set_rng_state
+from mlzoo.ranks import every_rank, mean_over_ranks, require_equal_parameters
+from mlzoo.rng import epoch_generator, preserved_rng, rng_state, seed_rank, set_rng_state
 from mlzoo.run_status import StopRequested
 from mlzoo.selection import Selector
 
 if TYPE_CHECKING:
+    from accelerate import Accelerator
+
     from mlzoo.contracts import Model
 
     Number = float | int | torch.Tensor
@@ -25,12 +31,17 @@ if TYPE_CHECKING:
 LAST, BEST = "last.pt", "best.pt"
 
 
+T = TypeVar("T")
+
+
 class Run:
-    """What a model's ``fit`` is given.
+    """What a model's ``fit`` is given. In a job of several processes each has its own, and only the
+    main one writes.
 
     Attributes:
         directory: the run's own folder.
         seed: the run's seed.
+        accelerator: devices, precision and processes.
         device: where to train.
         epoch: the current epoch, from 1.
         step: optimisation steps logged so far, over all epochs.
@@ -41,7 +52,7 @@ class Run:
         directory: Path,
         *,
         seed: int,
-        device: torch.device,
+        accelerator: Accelerator,
         selector: Selector,
         main_metric: str,
         score: Callable[[Model, str], dict[str, float]],
@@ -50,7 +61,8 @@ class Run:
     ) -> None:
         self.directory = directory
         self.seed = seed
-        self.device = device
+        self.accelerator = accelerator
+        self.device: torch.device = accelerator.device
         self.epoch = 0
         self.step = 0
         self.selector = selector
@@ -59,16 +71,52 @@ class Run:
         self._score = score
         self._progress = progress
         self._stop_after = stop_after
-        self._log = MetricsLog(directory / "metrics.jsonl")
+        self._log = MetricsLog(
+            directory / "metrics.jsonl",
+            mean_over_ranks(accelerator) if self.processes > 1 else None,
+            writes=accelerator.is_main_process,
+        )
         self._evaluated: dict[str, float] = {}
+        self._networks: list[nn.Module] = []
 
     @property
     def checkpoints(self) -> Path:
         """The folder of ``last.pt`` and ``best.pt``."""
         return self.directory / "checkpoints"
 
+    @property
+    def processes(self) -> int:
+        """Processes of the job."""
+        return int(self.accelerator.num_processes)
+
+    def prepare(self, *objects: Any) -> Any:
+        """Networks and optimizers made ready for the device, the precision and the processes.
+
+        Train with what is returned; predict with, and save, the originals: their state is the same,
+        and scores are computed in 32 bits. With several processes the gradients are averaged over
+        them during ``run.accelerator.backward(loss)``, which is right as long as every network gets
+        one forward and one backward a step, all its parameters a gradient, and is called itself
+        rather than through its own methods. Processes that drift apart are noticed.
+        """
+        self._networks += [item for item in objects if isinstance(item, nn.Module)]
+        return self.accelerator.prepare(*objects)
+
+    def share(self, rows: Tensor) -> Tensor:
+        """This process's part of a global batch; parts differ by one at most, and may be empty."""
+        part: Tensor = rows.tensor_split(self.processes)[self.accelerator.process_index]
+        return part
+
+    def mean(self, values: Tensor, count: int) -> Tensor:
+        """The mean of a loss over a global batch of ``count`` samples, of which ``values`` are this
+        process's: averaged over the processes it is the global batch's mean, and so are gradients."""
+        return values.sum() * (self.processes / count) if self.processes > 1 else values.mean()
+
+    def on_main(self, work: Callable[[], T]) -> T:
+        """Do ``work`` in the main process alone; every process gets its result."""
+        return machine.on_main(self.accelerator, work)
+
     def generator(self, epoch: int) -> torch.Generator:
-        """A CPU generator for shuffles, seeded from (seed, epoch)."""
+        """A CPU generator for shuffles, seeded from (seed, epoch); the same in every process."""
         return epoch_generator(self.seed, epoch)
 
     def epochs(self, count: int, **state: Any) -> Iterator[int]:
@@ -80,6 +128,11 @@ class Run:
         same machine, as if the run had never stopped.
         """
         done = self._restore(state)
+        if self.processes > 1 and not self._networks:
+            raise RunError(
+                f"this model cannot train in {self.processes} processes: it prepares no network.",
+                "Run it with one, or let its fit call run.prepare(network, optimizer).",
+            )
         self._progress.begin("training", count, done)
         try:
             for number, epoch in enumerate(range(done + 1, count + 1), start=1):
@@ -108,6 +161,8 @@ class Run:
         self.step += 1
         with self._naming_the_last_good_checkpoint():
             latest = self._log.hold(self.epoch, self.step, values)
+        if self.step == 1:
+            self._require_equal_processes()
         if latest:
             self._progress.step(self.epoch, latest)
 
@@ -120,12 +175,13 @@ class Run:
             self._log.flush()  # nothing is kept of weights that a NaN has gone through
         scores: dict[str, dict[str, float]] = {}
         for split in self.selector.scored:
-            with preserved_rng(self.device):  # scoring is no part of training
-                scores[split] = self._score(model, split)
+            with self.plain_networks(), preserved_rng(self.device):  # no part of training
+                scores[split] = self.on_main(partial(self._score, model, split))
             self._log.append({"epoch": self.epoch, "split": split, **scores[split]})
             self._evaluated[f"{split} {self.main_metric}"] = scores[split][self.main_metric]
         for best in self.selector.watched:
-            if best.offer(self.epoch, scores[best.split][self.main_metric]):
+            better = best.offer(self.epoch, scores[best.split][self.main_metric])
+            if better and self.accelerator.is_main_process:
                 state = {"model": model.state_dict(), "epoch": self.epoch, "finished": False}
                 save_checkpoint(self.checkpoints / best.file, state)
         return scores[self.selector.scored[0]] if scores else {}
@@ -137,20 +193,21 @@ class Run:
     def _close_epoch(self, epoch: int, count: int, state: Mapping[str, Any]) -> None:
         with self._naming_the_last_good_checkpoint():
             self._log.flush()
+            self._require_equal_processes()
             saved = {name: item.state_dict() for name, item in state.items()}
             _refuse_nan(saved, epoch)
         means = self._log.epoch_means()
-        save_checkpoint(
-            self.checkpoints / LAST,
-            {
-                "epoch": epoch,
-                "step": self.step,
-                "stopped": self.stopped,
-                "state": saved,
-                "selection": self.selector.state_dict(),
-                "rng": rng_state(self.device),
-            },
-        )
+        scaler = self.accelerator.scaler
+        whole = {
+            "epoch": epoch,
+            "step": self.step,
+            "stopped": self.stopped,
+            "state": saved,
+            "selection": self.selector.state_dict(),
+            "scaler": scaler.state_dict() if scaler else {},
+            "rng": every_rank(self.accelerator, rng_state(self.device)),
+        }
+        self.on_main(lambda: save_checkpoint(self.checkpoints / LAST, whole))
         self._progress.epoch(epoch, count, {**means, **self._evaluated})
         self._evaluated = {}
 
@@ -172,8 +229,32 @@ class Run:
         self.selector.load_state_dict(saved["selection"])
         self.epoch, self.step, self.stopped = saved["epoch"], saved["step"], saved["stopped"]
         self._log.rewind(self.epoch)
-        set_rng_state(saved["rng"], self.device)
+        if self.accelerator.scaler:
+            self.accelerator.scaler.load_state_dict(saved["scaler"])
+        streams = saved["rng"]
+        if len(streams) == self.processes:
+            set_rng_state(streams[self.accelerator.process_index], self.device)
+        else:
+            seed_rank(self.seed, self.accelerator.process_index, self.epoch)
+            self.message(
+                f"resumed with {self.processes} processes, was {len(streams)}: "
+                "equal up to rounding only, and with other random numbers"
+            )
         return self.epoch
+
+    def _require_equal_processes(self) -> None:
+        if self.processes > 1:
+            require_equal_parameters(self.accelerator, self._networks)
+
+    @contextmanager
+    def plain_networks(self) -> Iterator[None]:
+        """Networks as they are without the mixed precision that training gives them."""
+        mixed = {net: vars(net).pop("forward") for net in self._networks if "forward" in vars(net)}
+        try:
+            yield
+        finally:
+            for network, forward in mixed.items():
+                network.forward = forward
 
     @contextmanager
     def _naming_the_last_good_checkpoint(self) -> Iterator[None]:

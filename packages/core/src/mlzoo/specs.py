@@ -18,6 +18,9 @@ Ref: TypeAlias = str
 Selection: TypeAlias = Literal["val", "last", "test"]
 """How the epoch that is scored was chosen; ``test`` is offered and always labelled."""
 
+Precision: TypeAlias = Literal["32", "bf16", "fp16"]
+"""Of training; scores are always computed in 32 bits."""
+
 _REF = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 

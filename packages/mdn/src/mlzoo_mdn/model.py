@@ -70,6 +70,7 @@ class MDN:
         optimizer = torch.optim.Adam(self.network.parameters(), lr=self.config.learning_rate)
         schedule = schedule_for(self.config, optimizer)
         stopping = EarlyStopping(self.config.patience)
+        network, step = run.prepare(self.network, optimizer)
 
         for epoch in run.epochs(
             self.config.epochs,
@@ -80,14 +81,20 @@ class MDN:
         ):
             self.network.train()
             order = torch.randperm(len(label), generator=run.generator(epoch)).to(self.device)
-            for rows in order.split(self.config.batch_size):
-                logit, _ = self.network(images[rows], metadata[rows])  # [m, 1]
-                loss = functional.binary_cross_entropy_with_logits(logit.squeeze(1), label[rows])
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
+            for batch in order.split(self.config.batch_size):
+                rows = run.share(batch)  # [m]
+                logit, _ = network(images[rows], metadata[rows])  # [m, 1]
+                losses = functional.binary_cross_entropy_with_logits(
+                    logit.squeeze(1), label[rows], reduction="none"
+                )  # [m]
+                loss = run.mean(losses, len(batch))
+                step.zero_grad(set_to_none=True)
+                run.accelerator.backward(loss)
+                step.step()
                 run.log(loss=loss)
-            val_loss = self.val_loss() if stopping.patience or watches(schedule) else 0.0
+            watched = stopping.patience or watches(schedule)
+            with run.plain_networks():
+                val_loss = run.on_main(self.val_loss) if watched else 0.0
             advance(schedule, val_loss)
             if stopping.should_stop(val_loss):
                 run.stop(f"no better val loss in {stopping.patience} epochs")

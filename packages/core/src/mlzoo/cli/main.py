@@ -5,11 +5,15 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import NoReturn
 
 import click
 
-from mlzoo.errors import MlzooError
+from mlzoo.errors import MlzooError, UsageError
+from mlzoo.launch import JobFailedError
+from mlzoo.machine import is_follower
 
 COMMANDS = {
     "list": (
@@ -76,7 +80,8 @@ def guarded(words: list[str]) -> int:
     if debug:  # also after the command's name
         words = ["--debug", *(word for word in words if word != "--debug")]
     try:
-        code = cli.main(args=words, prog_name="mlzoo", standalone_mode=False)
+        with _silent_follower():
+            code = cli.main(args=words, prog_name="mlzoo", standalone_mode=False, obj=words)
         return code if isinstance(code, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
@@ -91,7 +96,25 @@ def guarded(words: list[str]) -> int:
             import traceback
 
             traceback.print_exc()
+        if isinstance(error, JobFailedError) or (is_follower() and isinstance(error, UsageError)):
+            return error.exit_code  # the main process says it
         return _fail(*_told(error))
+
+
+def process_of_job(words: list[str]) -> None:
+    """One process of a job that a command line has started."""
+    if code := guarded(words):
+        sys.exit(code)
+
+
+@contextmanager
+def _silent_follower() -> Iterator[None]:
+    """In a job of several processes only the main one speaks; the others tell their own failures."""
+    if not is_follower():
+        yield
+        return
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        yield
 
 
 def _told(error: BaseException) -> tuple[str, str, int]:

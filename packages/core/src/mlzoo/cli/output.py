@@ -93,3 +93,15 @@ def _rich_table(
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+
+
+def start_job(processes: int) -> None:
+    """Give this very command line to the processes of one job; the main one speaks for all.
+
+    Raises:
+        JobFailedError: one of them failed, and has said why.
+    """
+    from mlzoo.cli.main import process_of_job
+    from mlzoo.launch import launch
+
+    launch(processes, process_of_job, click.get_current_context().find_root().obj)

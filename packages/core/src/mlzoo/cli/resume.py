@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
-from mlzoo.cli.output import installed, json_option, print_json
+from mlzoo.cli.output import installed, json_option, print_json, start_job
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--device", help="auto, cpu, cuda, ...  [the run's own]")
+@click.option("--devices", type=click.IntRange(1), default=1, help="processes, one a device  [1]")
+@click.option("--compile/--no-compile", default=None, help="torch.compile  [as the run began]")
 @click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
@@ -24,6 +26,8 @@ from mlzoo.cli.output import installed, json_option, print_json
 def resume(
     run: Path,
     device: str | None,
+    devices: int,
+    compile: bool | None,
     data_dir: Path | None,
     stop_after: int | None,
     no_figures: bool,
@@ -36,14 +40,20 @@ def resume(
     """
     from mlzoo import experiment
     from mlzoo.cli.results import show_result
+    from mlzoo.machine import Machine
     from mlzoo.planning import plan_of
     from mlzoo.progress import default_progress
     from mlzoo.run_directory import RunRecord
 
     installed()
+    if experiment.starts_a_job(Machine(devices=devices)):
+        start_job(devices)
+        return
     result = experiment.resume(
         run,
         device=device,
+        devices=devices,
+        compile=compile,
         data_dir=data_dir,
         stop_after=stop_after,
         figures=not no_figures,

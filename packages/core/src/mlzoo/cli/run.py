@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +14,15 @@ from mlzoo.cli.options import (
     given_values,
     parse_seeds,
 )
-from mlzoo.cli.output import installed, print_json, print_table
+from mlzoo.cli.output import installed, print_json, print_table, start_job
+from mlzoo.errors import MlzooError
+
+if TYPE_CHECKING:
+    from mlzoo.experiment import Result
+    from mlzoo.machine import Machine
+    from mlzoo.planning import Plan
+    from mlzoo.seeds import Outcome
+    from mlzoo.session import Settings
 
 
 class RunGroup(click.Group):
@@ -99,6 +108,13 @@ def _machine_options(variants: list[str]) -> list[click.Option]:
         click.Option(["--config"], metavar="FILE", help="file of options: .json, .toml, .yaml"),
         click.Option(["--seeds"], metavar="0-4", help="several runs, one a seed, and their spread"),
         click.Option(["--device"], default="auto", help="auto, cpu, cuda, cuda:1  [auto]"),
+        click.Option(
+            ["--devices"], type=click.IntRange(1), default=1, help="processes, one a device  [1]"
+        ),
+        click.Option(["--compile"], is_flag=True, help="train with torch.compile"),
+        click.Option(
+            ["--jobs"], type=click.IntRange(1), default=1, help="runs of --seeds at once  [1]"
+        ),
         click.Option(["--data-dir"], type=folder, help="data root  [MLZOO_DATA or the user's]"),
         click.Option(
             ["--out"], type=folder, default=Path("runs"), help="where runs are kept  [runs]"
@@ -136,41 +152,80 @@ def start(model: str, dataset: str, given: dict[str, Any], params: dict[str, Any
     if params["show_config"]:
         _show_config(plans[0], params["as_json"])
         return
-    from mlzoo.cli.results import show_result, show_seeds
-    from mlzoo.experiment import Interrupted, choose_device, execute
-    from mlzoo.progress import default_progress
+    _execute(plans, params)
 
-    device = choose_device(params["device"])
+
+def _execute(plans: Sequence[Plan], params: Mapping[str, Any]) -> None:
+    from mlzoo.experiment import starts_a_job
+    from mlzoo.machine import Machine, choose_device
+    from mlzoo.session import Settings
+
+    plan = plans[0]
+    choose_device(params["device"])
+    machine = Machine(params["device"], params["devices"], params["compile"])
+    if params["jobs"] > 1 and machine.devices > 1:
+        raise click.UsageError("--jobs and --devices exclude each other.")
+    if starts_a_job(machine):
+        start_job(machine.devices)
+        return
     if not params["dataset"] and not params["config"] and not params["quiet"]:
-        click.echo(f"no --dataset given: {model} runs on its default, {dataset}", err=True)
-    data = plans[0].load_data()  # a seed changes nothing in it
-    results = []
-    for number, plan in enumerate(plans, start=1):
-        if len(plans) > 1 and not params["quiet"]:
-            click.echo(f"seed {plan.options.run.seed}", err=True)
-        try:
-            result = execute(
-                plan,
-                out=params["out"],
-                device=device,
-                stop_after=params["stop_after"],
-                figures=not params["no_figures"],
-                progress=default_progress(params["quiet"]),
-                data=data,
-            )
-        except Interrupted:
-            left = ", ".join(str(later.options.run.seed) for later in plans[number:])
-            if left:
-                click.echo(f"not started: seeds {left}", err=True)
-            raise
-        results.append(result)
+        name, dataset = plan.model.name, plan.dataset.name
+        click.echo(f"no --dataset given: {name} runs on its default, {dataset}", err=True)
+    settings = Settings(params["stop_after"], not params["no_figures"], quiet=params["quiet"])
+    results = _results(plans, params, machine, settings)
     if params["as_json"]:
         values = [{**r.results, "directory": str(r.directory)} for r in results]
         print_json(values if params["seeds"] else values[0])
-    elif len(results) == 1:
-        show_result(results[0], plans[0].metrics)
+        return
+    from mlzoo.cli.results import show_result, show_seeds
+
+    if len(plans) == 1:
+        show_result(results[0], plan.metrics)
     else:
         show_seeds(results)
+
+
+def _results(
+    plans: Sequence[Plan], params: Mapping[str, Any], machine: Machine, settings: Settings
+) -> list[Result]:
+    """Run all plans; those that failed at once with others are told at the end."""
+    from mlzoo.errors import RunError
+    from mlzoo.seeds import run_each
+
+    at_once = params["jobs"] > 1 and len(plans) > 1
+    waiting = [plan.options.run.seed for plan in plans]
+    results, failed = [], []
+    if not at_once and len(plans) > 1 and not params["quiet"]:
+        click.echo(f"seeds {', '.join(map(str, waiting))}, one after the other", err=True)
+    try:
+        outcomes = run_each(
+            plans, out=params["out"], machine=machine, settings=settings, jobs=params["jobs"]
+        )
+        for outcome in outcomes:
+            waiting.remove(outcome.seed)
+            if outcome.result is not None:
+                results.append(outcome.result)
+            else:
+                failed.append(outcome)
+            if len(plans) > 1 and not params["quiet"]:
+                click.echo(_told(outcome, len(plans) - len(waiting), len(plans)), err=True)
+    except (MlzooError, KeyboardInterrupt):
+        if waiting[1:]:
+            click.echo(f"not finished: seeds {', '.join(map(str, waiting))}", err=True)
+        raise
+    if failed:
+        seeds = ", ".join(str(outcome.seed) for outcome in failed)
+        raise RunError(f"{len(failed)} of {len(plans)} runs failed: seeds {seeds}.")
+    return sorted(results, key=lambda result: result.results["seed"])
+
+
+def _told(outcome: Outcome, number: int, total: int) -> str:
+    """One line about a run of several that ended."""
+    if outcome.result is None:
+        return f"[{number}/{total}] seed {outcome.seed} failed: {outcome.error}"
+    main = outcome.result.results["main_metric"]
+    value = outcome.result.metrics["test"][main]
+    return f"[{number}/{total}] seed {outcome.seed}: test {main} {value:.4g}"
 
 
 def _show_config(plan: Any, as_json: bool) -> None:
