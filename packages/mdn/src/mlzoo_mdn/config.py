@@ -18,7 +18,10 @@ class MDNConfig(Config):
     )
     epochs: int = Field(500, gt=0, description="passes over the training set")
     batch_size: int = Field(200, gt=0, description="samples a step (m)")
-    learning_rate: float = Field(1e-4, gt=0, description="of Adam, at the start")
+    optimizer: Literal["adam", "sgd"] = Field(
+        "adam", description="as published, or plain stochastic gradient descent"
+    )
+    learning_rate: float = Field(1e-4, gt=0, description="of the optimizer, at the start")
     schedule: Literal["plateau", "cosine", "constant"] = Field(
         "plateau", description="halve it when the val loss stalls, cosine to zero, or leave it"
     )

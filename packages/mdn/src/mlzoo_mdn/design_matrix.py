@@ -140,18 +140,23 @@ def inverse_moment(rows: Tensor, ridge: float, names: Sequence[str], *, intercep
     return inverse
 
 
-def least_squares_weights(rows: Tensor, ridge: float, *, intercept: bool) -> Tensor:
+def least_squares_weights(
+    rows: Tensor, moment: Tensor, count: int | Tensor, ridge: float, *, intercept: bool
+) -> Tensor:
     """``W = (Z^T Z)^-1 Z^T`` [c, m] of rows [m, c]; its pseudo-inverse where Z^T Z is singular.
+
+    ``moment`` is Z^T Z over the whole batch of ``count`` samples, of which ``rows`` may be a part;
+    then the columns of W are theirs.
 
     A factorisation that finds the rank would wait for the device. Iterated Tikhonov regularisation
     does not: with a diagonal t far below the columns' unit variance and far above rounding, two
     refinements leave a relative bias of (t / eigenvalue)^3 in the directions that the rows
     determine, and the others stay zero, as Z has no part in them.
     """
-    moment = penalised(rows.T @ rows / len(rows), ridge, intercept=intercept)  # [c, c]
+    moment = penalised(moment / count, ridge, intercept=intercept)  # [c, c]
     diagonal = torch.full_like(moment[0], torch.finfo(rows.dtype).eps ** 0.5)  # t = 1.5e-8
     inverse: Tensor = torch.linalg.inv_ex(moment + torch.diag(diagonal)).inverse
-    target = rows.T / len(rows)  # [c, m]
+    target = rows.T / count  # [c, m]
     weights = inverse @ target
     for _ in range(2):
         weights = weights + inverse @ (target - moment @ weights)

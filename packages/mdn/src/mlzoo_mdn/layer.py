@@ -40,6 +40,9 @@ class MetadataNorm(nn.Module):
     size. Sums run in float64 at set-up and in x's precision, at least float32, in ``forward``, also
     under autocast; buffers stay float64 when the module is cast.
 
+    Where several processes train together (torch.distributed) and each has a part of a batch, B is
+    that of the whole batch, and all keep the same R.
+
     Args:
         metadata: [N, k] of the whole training set, any numeric dtype, without an intercept column.
         num_features: shape of one sample's features, or their number.
@@ -156,9 +159,10 @@ class MetadataNorm(nn.Module):
                 return residual.subtract(features, removed, self.running.to(dtype), inplace).to(
                     x.dtype
                 )
-            weights, prior = self._estimation(self._design(columns))
+            shared = residual.is_shared()
+            weights, prior = self._estimation(self._design(columns), shared)
             out, estimate = residual.Residual.apply(  # type: ignore[no-untyped-call]
-                features, weights.to(dtype), removed, prior, inplace
+                features, weights.to(dtype), removed, prior, inplace, shared
             )
             self._update_running(estimate)
         return out.to(x.dtype)  # type: ignore[no-any-return]
@@ -181,7 +185,7 @@ class MetadataNorm(nn.Module):
                 f"metadata of this batch must be {[len(x), len(self.order)]}, "
                 f"got {list(metadata.shape)}"
             )
-        if self.training and len(x) == 0:
+        if self.training and len(x) == 0 and not residual.is_shared():
             raise UsageError("cannot estimate the metadata's effects from an empty batch")
 
     def design(self, metadata: Tensor) -> Tensor:
@@ -204,18 +208,23 @@ class MetadataNorm(nn.Module):
         count = len(self.kept)
         return self._design(functional.pad(columns[:, count:], (count, 0)))
 
-    def _estimation(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _estimation(self, rows: Tensor, shared: bool) -> tuple[Tensor, Tensor | None]:
         """W [c, m] and the prior P [c, F] of ``B = W Y + P``, for standardised rows [m, c]."""
+        count: Tensor | int = len(rows)
+        if shared:
+            count = residual.over_processes(rows.new_tensor(count), shared)
         if self.estimator == "batch":
+            moment = residual.over_processes(rows.T @ rows, shared)  # [c, c]
             weights = design_matrix.least_squares_weights(
-                rows, self.ridge, intercept=self.intercept
+                rows, moment, count, self.ridge, intercept=self.intercept
             )
         else:  # s K Z_b^T; what is stored is N K, so N cancels in s = N / m
-            weights = self.inverse_moment @ rows.T / (self.batch_size or len(rows))
+            weights = self.inverse_moment @ rows.T / (self.batch_size or count)
         if self.estimator == "global" or (self.estimator == "batch" and self.ridge > 0):
             return weights, None
         # B = R + W (Y - Z_b R) = W Y + (R - W Z_b R)
-        return weights, self.running - (weights @ rows) @ self.running
+        projection = residual.over_processes(weights @ rows, shared)  # W Z_b [c, c]
+        return weights, self.running - projection @ self.running
 
     @torch.no_grad()
     def _update_running(self, estimate: Tensor) -> None:

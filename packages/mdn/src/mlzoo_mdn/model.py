@@ -18,7 +18,7 @@ from mlzoo_mdn.config import MDNConfig
 from mlzoo_mdn.confounded import ConfoundedData, ConfoundedSplit
 from mlzoo_mdn.networks import ConfoundedClassifier
 from mlzoo_mdn.recalibration import recalibrate, running_statistics, using_statistics
-from mlzoo_mdn.training import EarlyStopping, advance, schedule_for, watches
+from mlzoo_mdn.training import EarlyStopping, advance, optimizer_for, schedule_for, watches
 
 
 class MDN:
@@ -67,7 +67,7 @@ class MDN:
         label = torch.from_numpy(train.label).to(self.device, torch.float32)  # [N]
         metadata = _columns(train).to(self.device)  # [N, 1 + k]
 
-        optimizer = torch.optim.Adam(self.network.parameters(), lr=self.config.learning_rate)
+        optimizer = optimizer_for(self.config, self.network.parameters())
         schedule = schedule_for(self.config, optimizer)
         stopping = EarlyStopping(self.config.patience)
         network, step = run.prepare(self.network, optimizer)

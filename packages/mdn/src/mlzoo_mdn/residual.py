@@ -6,6 +6,7 @@ import contextlib
 from typing import Any
 
 import torch
+import torch.distributed as distributed
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -25,18 +26,28 @@ class Residual(torch.autograd.Function):
 
     B is linear in Y, so ``dL/dY = G - W^T (U^T G)`` (W, U, P are constants); nothing of the size of
     Y is saved. In the published notation W^T = s X K and U = X[:, 1:].
+
+    Where a batch is shared by several processes, each has some of its samples: W Y and U^T G are then
+    sums over all of them.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weights: Tensor, removed: Tensor, prior: Tensor | None, inplace: bool
+        ctx: Any,
+        x: Tensor,
+        weights: Tensor,
+        removed: Tensor,
+        prior: Tensor | None,
+        inplace: bool,
+        shared: bool,
     ) -> tuple[Tensor, Tensor]:
         flat = x.flatten(1)  # [m, F]
-        estimate = weights @ flat  # [c, F]
+        estimate = over_processes(weights @ flat, shared)  # [c, F]
         if prior is not None:
             estimate += prior
         out = subtract(x, removed, estimate, inplace)
         ctx.save_for_backward(weights, removed)
+        ctx.shared = shared
         ctx.mark_non_differentiable(estimate)
         if inplace:
             ctx.mark_dirty(x)
@@ -48,8 +59,26 @@ class Residual(torch.autograd.Function):
         weights, removed = ctx.saved_tensors  # [c, m], [m, c]
         flat = grad.flatten(1)  # [m, F]
         with without_autocast(grad.device):
-            grad_x = torch.addmm(flat, weights.T, removed.T @ flat, alpha=-1)  # [m, F]
-        return grad_x.view(grad.shape), None, None, None, None
+            grad_b = over_processes(removed.T @ flat, ctx.shared)  # -dL/dB [c, F]
+            grad_x = torch.addmm(flat, weights.T, grad_b, alpha=-1)  # [m, F]
+        return grad_x.view(grad.shape), None, None, None, None, None
+
+
+def is_shared() -> bool:
+    """Whether several processes train together, each with a part of every batch."""
+    return (
+        distributed.is_available()
+        and distributed.is_initialized()
+        and (distributed.get_world_size() > 1)
+    )
+
+
+def over_processes(part: Tensor, shared: bool) -> Tensor:
+    """The sum over all processes, where they share a batch; of the same shape."""
+    if shared:
+        part = part.contiguous()
+        distributed.all_reduce(part)
+    return part
 
 
 def without_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:

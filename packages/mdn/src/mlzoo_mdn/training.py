@@ -1,15 +1,23 @@
-"""The learning-rate schedules and the early stopping of the original program."""
+"""The optimizer, the learning-rate schedules and the early stopping of the original program."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from torch.optim import Optimizer
+from torch import nn
+from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau
 
 from mlzoo_mdn.config import MDNConfig
 
 Schedule = ReduceLROnPlateau | CosineAnnealingLR | LambdaLR
+
+
+def optimizer_for(config: MDNConfig, parameters: Iterable[nn.Parameter]) -> Optimizer:
+    """Adam as published, or plain gradient descent."""
+    kind = Adam if config.optimizer == "adam" else SGD
+    return kind(parameters, lr=config.learning_rate)
 
 
 def schedule_for(config: MDNConfig, optimizer: Optimizer) -> Schedule:
