@@ -187,19 +187,30 @@ def forget_plugins() -> None:
 
 
 @pytest.fixture
-def toy(site, monkeypatch, tmp_path):
-    """The made-up plugin installed beside the real ones, and an empty working folder."""
-    site.add("mlzoo-toy", TOY)
-    monkeypatch.setenv("MLZOO_PLUGINS", "toy")
+def only_plugin(site, monkeypatch):
+    """Install a made-up plugin and see no other, in this process and in those it starts."""
+
+    def install(distribution: str, source: str) -> None:
+        site.add(distribution, source)
+        monkeypatch.setenv("MLZOO_PLUGINS", distribution)
+        monkeypatch.setenv("PYTHONPATH", str(site.folder))
+        forget_plugins()
+
+    yield install
+    monkeypatch.undo()
+    forget_plugins()
+
+
+@pytest.fixture
+def toy(only_plugin, site, monkeypatch, tmp_path):
+    """A made-up plugin with a tiny model, and an empty working folder."""
+    only_plugin("mlzoo-toy", TOY)
     monkeypatch.setenv("MLZOO_DATA", str(tmp_path / "data-root"))
     monkeypatch.setenv("MLZOO_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    forget_plugins()
-    yield site
-    monkeypatch.undo()
-    forget_plugins()
+    return site
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mlzoo.errors import MlzooError, UsageError
+from mlzoo.errors import MlzooError, RunError, UsageError
 from mlzoo.experiment import Result, execute
 from mlzoo.machine import Machine
 from mlzoo.planning import Plan
@@ -63,4 +63,6 @@ def _one(plan: Plan, out: Path, machine: Machine, settings: Settings) -> Outcome
         result = execute(plan, out=out, machine=machine, settings=settings)
     except MlzooError as error:
         return Outcome(seed, error=error)
+    except Exception as error:  # the other runs go on
+        return Outcome(seed, error=RunError(f"{type(error).__name__}: {error}"))
     return Outcome(seed, replace(result, results=dict(result.results)))
