@@ -210,8 +210,9 @@ def _results(
             if len(plans) > 1 and not params["quiet"]:
                 click.echo(_told(outcome, len(plans) - len(waiting), len(plans)), err=True)
     except (MlzooError, KeyboardInterrupt):
-        if waiting[1:]:
-            click.echo(f"not finished: seeds {', '.join(map(str, waiting))}", err=True)
+        left = ("not finished", waiting) if at_once else ("not started", waiting[1:])
+        if left[1]:
+            click.echo(f"{left[0]}: seeds {', '.join(map(str, left[1]))}", err=True)
         raise
     if failed:
         seeds = ", ".join(str(outcome.seed) for outcome in failed)
