@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from mlzoo.cli.byte_progress import byte_progress
+from mlzoo.cli.download import download
 from mlzoo.cli.output import check_task, installed, json_option, print_json, print_table
 from mlzoo.data.manifest import human_size
 from mlzoo.errors import UsageError
@@ -22,7 +24,10 @@ _data_dir = click.option(
 
 @click.group()
 def data() -> None:
-    """Look at datasets, verify their files, write demo data."""
+    """Look at datasets, download and verify their files, write demo data."""
+
+
+data.add_command(download)
 
 
 @data.command("list")
@@ -40,7 +45,7 @@ def list_datasets(task: str | None, data_dir: Path | None, as_json: bool) -> Non
     for entry in installed().datasets:
         if task is None or entry.spec.task == task:
             files = status(entry.spec, root)
-            missing = [f.file.path for f in files if f.state != "present"]
+            missing = [f.file.path for f in files if not f.ok]
             state = (
                 "embedded" if entry.spec.embedded else "ready" if not missing else "missing files"
             )
@@ -89,6 +94,7 @@ def info_of(ctx: click.Context, name: str, as_json: bool) -> None:
 @json_option
 def verify(name: str, data_dir: Path | None, as_json: bool) -> None:
     """Check the files of the dataset NAME: present, sizes, checksums. Exit 1 if anything is wrong."""
+    from mlzoo.data.manifest import status
     from mlzoo.data.manifest import verify as verify_files
     from mlzoo.data.root import data_root, dataset_folder
 
@@ -97,7 +103,9 @@ def verify(name: str, data_dir: Path | None, as_json: bool) -> None:
     if entry.spec.embedded:
         print_json({"files": [], "ok": True}) if as_json else click.echo(f"{name} needs no files")
         return
-    found = verify_files(entry.spec, root)
+    sizes = {str(f.path): (f.file.path, f.file.size) for f in status(entry.spec, root)}
+    with byte_progress(sizes) as progress:
+        found = verify_files(entry.spec, root, progress)
     ok = all(f.ok for f in found)
     if as_json:
         files = [{"path": f.file.path, "state": f.state, "found": f.found} for f in found]
