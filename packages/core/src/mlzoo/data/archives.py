@@ -52,8 +52,7 @@ _NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f\\]|^[A-Za-z]:")
 
 def is_archive(name: str) -> bool:
     """Whether the name's ending is one that :func:`unpack` reads."""
-    suffix = _ending(name)
-    return suffix in (".zip", ".tar", *_OPENERS)
+    return _endings(name) != ("", "")
 
 
 def unpack(
@@ -174,28 +173,29 @@ class _Sink:
 
 
 def _extract(archive: Path, sink: _Sink) -> None:
-    ending = _ending(archive.name)
-    if ending == ".zip":
+    kind, packed = _endings(archive.name)
+    if archive.stat().st_size == 0:
+        raise EOFError("it is empty")
+    if kind == ".zip":
         _extract_zip(archive, sink)
         return
-    packed = Path(archive.name).suffix
-    packed = Path(_SHORT.get(packed, packed)).suffix
-    with _OPENERS[packed](archive) if packed in _OPENERS else archive.open("rb") as source:
+    with _OPENERS[packed](archive) if packed else archive.open("rb") as source:
         stream = _Counted(source, sink)
-        if ending == ".tar":
+        if kind == ".tar":
             _extract_tar(stream, sink)
-        else:
-            target = sink.place(archive.name.removesuffix(archive.suffix), is_folder=False)
-            if target is not None:
-                _write(stream, target)
+        elif target := sink.place(archive.name[: -len(packed)], is_folder=False):
+            _write(stream, target)
 
 
-def _ending(name: str) -> str:
-    """``.tar`` for every kind of tar, else the last ending."""
-    path = PurePosixPath(name.lower())
-    full = path.stem + _SHORT.get(path.suffix, path.suffix)
-    suffixes = PurePosixPath(full).suffixes
-    return ".tar" if ".tar" in suffixes[-2:] else path.suffix
+def _endings(name: str) -> tuple[str, str]:
+    """What holds the files (``.zip``, ``.tar``, or nothing for one file), and how it is packed."""
+    name = name.lower()
+    for short, full in _SHORT.items():
+        if name.endswith(short):
+            name = name.removesuffix(short) + full
+    packed = next((ending for ending in _OPENERS if name.endswith(ending)), "")
+    kinds = (".tar",) if packed else (".tar", ".zip")
+    return next((k for k in kinds if name.removesuffix(packed).endswith(k)), ""), packed
 
 
 def _extract_zip(archive: Path, sink: _Sink) -> None:
