@@ -105,12 +105,8 @@ def test_packed_file_loses_its_ending(given, tmp_path, ending):
 def test_start_takes_the_content_of_one_folder(given, tmp_path, name):
     archive = given(name, packed(name, *MEMBERS.items()))
     assert unpack(archive, tmp_path / "out", start="data") == ["a.bin", "sub/b.txt"]
-    assert_refused_start(archive)
-
-
-def assert_refused_start(archive: Path) -> None:
     with pytest.raises(DataError, match="holds no file below 'nowhere'"):
-        unpack(archive, archive.parent / "other", start="nowhere")
+        unpack(archive, tmp_path / "out", start="nowhere")
 
 
 def test_folders_and_dots_are_harmless(given, tmp_path):
@@ -168,15 +164,7 @@ def test_links_and_devices_in_zips_are_refused(given, kind):
 
 @pytest.mark.parametrize("kind", ["x.tar", "x.zip"])
 def test_same_name_twice_is_refused(given, kind):
-    with pytest.warns(UserWarning) if kind == "x.zip" else no_warning():
-        content = packed(kind, ("a", b"1"), ("./a" if kind == "x.tar" else "a", b"2"))
-    assert_refused(given(kind, content), "twice")
-
-
-def no_warning():
-    from contextlib import nullcontext
-
-    return nullcontext()
+    assert_refused(given(kind, packed(kind, ("a", b"1"), ("./a", b"2"))), "twice")
 
 
 @pytest.mark.parametrize(

@@ -194,6 +194,11 @@ def test_nothing_is_asked_of_the_server_when_all_is_there(server, tmp_path):
     assert server.log == []
 
 
+def test_empty_file_is_a_file(server, tmp_path):
+    server.content = b""
+    assert get(server, tmp_path, size=0, sha256=None)[0].path.read_bytes() == b""
+
+
 def test_digest_is_recorded_and_called_unverified_where_none_is_declared(server, tmp_path):
     (outcome,) = get(server, tmp_path, sha256=None, size=None)
     assert outcome.state == "unverified"
@@ -577,7 +582,7 @@ def test_wrong_archive_fetched_by_hand_is_not_unpacked(tmp_path):
     (tmp_path / "birds").mkdir()
     (tmp_path / "birds" / "all.zip").write_bytes(zipped(a=b"A"))
     file = DataFile(path="all.zip", unpacks=("a.mat",), unpack_from="top", sha256="0" * 64)
-    with pytest.raises(DataError, match="expected SHA-256"):
+    with pytest.raises(DataError, match="wrong checksum"):
         download(dataset(file), tmp_path)
     assert lying(tmp_path) == ["all.zip"]
 
@@ -598,6 +603,22 @@ def test_archive_without_what_it_promised_is_named(server, tmp_path):
     server.content = zipped(b=b"B")
     with pytest.raises(DataError, match=r"held no a\.mat"):
         download(dataset(packed_file(server)), tmp_path, patience=HASTY)
+
+
+def test_wrong_archive_is_replaced_on_request(server, tmp_path):
+    (tmp_path / "birds").mkdir()
+    (tmp_path / "birds" / "all.zip").write_bytes(b"wrong")
+    server.content = zipped(a=b"A")
+    file = packed_file(server, sha256=hashlib.sha256(server.content).hexdigest())
+    download(dataset(file), tmp_path, patience=HASTY, replace_existing=True)
+    assert lying(tmp_path) == ["a.mat"]
+
+
+def test_files_from_archives_are_checked(server, tmp_path):
+    server.content = zipped(a=b"A")
+    spec = dataset(packed_file(server), DataFile(path="a.mat", sha256="0" * 64))
+    with pytest.raises(DataError, match=r"a\.mat: wrong checksum"):
+        download(spec, tmp_path, patience=HASTY)
 
 
 # The command line
@@ -678,7 +699,8 @@ def test_embedded_dataset_needs_nothing(toy, cli):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt_leaves_a_part_to_go_on_with(linked, mlzoo, tmp_path, number):
     linked.script = [stall]
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path / 'site'}:{os.environ['PYTHONPATH']}"}
+    path = os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path}
     words = [sys.executable, "-m", "mlzoo", "data", "download", "toy-files"]
     process = subprocess.Popen(
         words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -696,7 +718,7 @@ def test_interrupt_leaves_a_part_to_go_on_with(linked, mlzoo, tmp_path, number):
     assert "Traceback" not in said
     again = mlzoo(
         "data", "download", "toy-files", "--data-dir", tmp_path / "data-root",
-        PYTHONPATH=environment["PYTHONPATH"],
+        PYTHONPATH=path,
     )  # fmt: skip
     assert again.returncode == 0, again.stderr
     assert 0 < linked.gets[-1].sent < len(CONTENT)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
-from mlzoo.data.manifest import human_size
+from mlzoo.data.manifest import Progress, human_size, status
+from mlzoo.specs import DatasetSpec
 
-Progress = Callable[[str, int], None]
 Labels = Mapping[str, tuple[str, int | None]]
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -32,6 +33,11 @@ def byte_progress(labels: Labels, done: Mapping[str, int] | None = None) -> Iter
         yield _Lines(labels, done or {}).advance
 
 
+def checking(spec: DatasetSpec, root: Path) -> Labels:
+    """Labels for the files whose checksums are compared."""
+    return {str(f.path): (f"check {f.file.path}", f.file.size) for f in status(spec, root)}
+
+
 @contextmanager
 def _bars(labels: Labels, done: Mapping[str, int]) -> Iterator[Progress]:
     from rich.console import Console
@@ -39,17 +45,17 @@ def _bars(labels: Labels, done: Mapping[str, int]) -> Iterator[Progress]:
     from rich.progress import (
         BarColumn,
         DownloadColumn,
-        Progress,
         TaskID,
         TextColumn,
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
+    from rich.progress import Progress as Bars
 
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     text = TextColumn("{task.description}")
     tasks: dict[str, TaskID] = {}
-    with Progress(text, *columns, console=Console(stderr=True), transient=True) as bars:
+    with Bars(text, *columns, console=Console(stderr=True), transient=True) as bars:
 
         def advance(key: str, count: int) -> None:
             if key not in tasks:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mlzoo.cli.byte_progress import byte_progress
+from mlzoo.cli.byte_progress import byte_progress, checking
 from mlzoo.cli.download import download
 from mlzoo.cli.output import check_task, installed, json_option, print_json, print_table
 from mlzoo.data.manifest import human_size
@@ -94,7 +94,6 @@ def info_of(ctx: click.Context, name: str, as_json: bool) -> None:
 @json_option
 def verify(name: str, data_dir: Path | None, as_json: bool) -> None:
     """Check the files of the dataset NAME: present, sizes, checksums. Exit 1 if anything is wrong."""
-    from mlzoo.data.manifest import status
     from mlzoo.data.manifest import verify as verify_files
     from mlzoo.data.root import data_root, dataset_folder
 
@@ -103,8 +102,7 @@ def verify(name: str, data_dir: Path | None, as_json: bool) -> None:
     if entry.spec.embedded:
         print_json({"files": [], "ok": True}) if as_json else click.echo(f"{name} needs no files")
         return
-    sizes = {str(f.path): (f.file.path, f.file.size) for f in status(entry.spec, root)}
-    with byte_progress(sizes) as progress:
+    with byte_progress(checking(entry.spec, root)) as progress:
         found = verify_files(entry.spec, root, progress)
     ok = all(f.ok for f in found)
     if as_json:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlzoo.cli.byte_progress import byte_progress, checking
 from mlzoo.cli.output import installed, json_option, print_json, print_table
 from mlzoo.data.manifest import human_size
 from mlzoo.errors import UsageError
@@ -62,7 +63,9 @@ def download(
         print_json(empty) if as_json else click.echo(f"{name} needs no files")
         return
     patience = Patience(timeout=timeout, attempts=attempts)
-    plan = make_plan(spec, data_root(data_dir), replace_existing=replace, patience=patience)
+    root = data_root(data_dir)
+    with byte_progress(checking(spec, root)) as progress:
+        plan = make_plan(spec, root, replace_existing=replace, patience=patience, progress=progress)
     if not as_json:
         _show_plan(plan)
     if dry_run:
@@ -79,7 +82,6 @@ def download(
 
 
 def _carry_out(plan: Plan, replace: bool, keep_archives: bool, patience: Patience) -> list[Outcome]:
-    from mlzoo.cli.byte_progress import byte_progress
     from mlzoo.data.download import carry_out
     from mlzoo.signals import as_interrupt
 
@@ -116,7 +118,7 @@ def _show_plan(plan: Plan) -> None:
 
 def _todo(step: Step) -> str:
     if step.action == "keep":
-        return f"there, {step.found.state}"
+        return "there" if step.found.state == "present" else f"there, {step.found.state}"
     if step.action == "in the way":
         return f"{step.found.state}, stays (--replace)"
     if step.action != "fetch":
@@ -154,10 +156,10 @@ def _show_outcomes(plan: Plan, outcomes: list[Outcome], as_json: bool) -> None:
         path = outcome.file.path
         if outcome.error:
             click.echo(f"{path}: {outcome.error}", err=True)
-        elif outcome.file in worked and outcome.state == "unverified":
+        elif outcome.file in worked and outcome.file.sha256 is None:
             click.echo(f"{path}: unverified, no checksum is declared; found {outcome.sha256}")
         elif outcome.file in worked:
-            click.echo(f"{path}: {outcome.state}")
+            click.echo(f"{path}: verified")
     if all(outcome.ok for outcome in outcomes):
         click.echo(f"{plan.spec.name} is complete")
 

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from mlzoo.data.manifest import Progress
 from mlzoo.errors import DataError
 
 CHUNK_BYTES = 1 << 20
@@ -38,8 +39,6 @@ ALWAYS_BYTES = 1 << 26
 
 MAX_READ = 1 << 26
 """What a tar header may ask for at once; long names and attributes need a few kilobytes."""
-
-Progress = Callable[[str, int], None]
 
 _OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
     ".gz": gzip.GzipFile,  # type: ignore[dict-item]
@@ -281,7 +280,7 @@ def _readable(archive: Path) -> Iterator[None]:
 
 def _damaged(archive: Path, error: Exception) -> DataError:
     detail = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return DataError(f"{archive} is damaged: {detail}.", "Fetch it again.")
+    return DataError(f"{archive} is damaged: {detail}.", "Delete it and fetch it again.")
 
 
 def _refuse_conflicts(archive: Path, source: Path, target: Path) -> None:

@@ -178,10 +178,9 @@ def _step(
 ) -> Step:
     file = found.file
     wrong = found.state in ("wrong size", "wrong checksum")
-    if found.ok:
-        return Step(found, "keep", file.size)
-    if found.state == "packed":
-        return Step(found, "unpack", file.size)
+    size = found.path.stat().st_size if found.path.is_file() else file.size
+    if found.ok or found.state == "packed":
+        return Step(found, "keep" if found.ok else "unpack", size)
     if wrong and not replace_existing:
         return Step(found, "in the way", file.size)
     if file.url is None:
@@ -189,8 +188,8 @@ def _step(
         return Step(found, "comes unpacked" if inside else "by hand", file.size)
     _require_libraries()
     source = _source(file)
-    size = file.size if file.size is not None else offered_size(source, patience)
-    return Step(found, "fetch", size, resumable(source, _part(found.path)))
+    offered = file.size if file.size is not None else offered_size(source, patience)
+    return Step(found, "fetch", offered, resumable(source, _part(found.path)))
 
 
 def check_space(plan: Plan) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -22,6 +22,7 @@ State = Literal[
 
 CHUNK_BYTES = 1 << 20
 Progress = Callable[[str, int], None]
+"""Called with what is worked on and a number of bytes more."""
 
 
 @dataclass(frozen=True)
@@ -121,11 +122,12 @@ def _look(file: DataFile, folder: Path, spec: DatasetSpec) -> FileStatus:
 
 
 def _verified(found: FileStatus, cache: _Cache, progress: Progress | None) -> FileStatus:
-    if found.state != "present" or found.file.sha256 is None:
+    if found.state not in ("present", "packed") or found.file.sha256 is None:
         return found
     digest = cache.digest(found.path, progress)
-    right = digest == found.file.sha256.lower()
-    return FileStatus(found.file, found.path, "verified" if right else "wrong checksum", digest)
+    if digest != found.file.sha256.lower():
+        return FileStatus(found.file, found.path, "wrong checksum", digest)
+    return found if found.state == "packed" else replace(found, state="verified", found=digest)
 
 
 class _Cache:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from mlzoo.data.manifest import Progress
 from mlzoo.errors import DataError
 from mlzoo.files import write_json
 
@@ -33,7 +34,6 @@ PROGRESS_BYTES = 1 << 20
 _TRY_AGAIN = {408, 425, 429}
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
-Progress = Callable[[str, int], None]
 Note = Callable[[str], None]
 
 
@@ -241,7 +241,7 @@ class _Request:
             reason = "no space left" if error.errno == errno.ENOSPC else error.strerror or error
             raise DataError(f"cannot write {self.part}: {reason}.") from error
         finally:
-            if self.part.exists() and not self.part.stat().st_size:
+            if self.total != 0 and self.part.exists() and not self.part.stat().st_size:
                 discard(self.part)
         if self.total is not None and self.position < self.total:
             raise _TransientError(f"cut at {self.position:,} of {self.total:,} bytes")
