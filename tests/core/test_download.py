@@ -21,9 +21,11 @@ from types import SimpleNamespace
 import pytest
 
 from mlzoo.data import download as module
-from mlzoo.data import transfer
-from mlzoo.data.download import carry_out, download, make_plan
-from mlzoo.data.transfer import Patience, Source
+from mlzoo.data import download_plan, transfer
+from mlzoo.data.download import carry_out, download
+from mlzoo.data.download_plan import make_plan
+from mlzoo.data.part_files import Source
+from mlzoo.data.transfer import Patience
 from mlzoo.errors import DataError
 from mlzoo.specs import DataFile, DatasetSpec
 
@@ -240,7 +242,7 @@ def test_killed_process_leaves_what_the_next_one_goes_on_with(server, tmp_path):
     server.script = [stall]
     code = (
         "import sys; from pathlib import Path\n"
-        "from mlzoo.data.transfer import fetch, Source, Patience\n"
+        "from mlzoo.data.part_files import Source\nfrom mlzoo.data.transfer import fetch, Patience\n"
         "fetch(Source(sys.argv[1]), Path(sys.argv[2]), Patience())"
     )
     (tmp_path / "birds").mkdir()
@@ -421,7 +423,7 @@ def test_redirect_is_followed(server, tmp_path):
     assert server.gets[-1].path == "/elsewhere"
 
 
-@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x"])
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "http://["])
 def test_redirect_out_of_http_is_refused(server, tmp_path, target):
     server.script = [answer(302, Location=target)]
     with pytest.raises(DataError, match="which is not followed"):
@@ -442,6 +444,16 @@ def test_redirects_in_a_circle_end(server, tmp_path):
     server.script = [answer(302, Location="/x.mat")] * 50
     with pytest.raises(DataError, match="redirects"):
         get(server, tmp_path)
+
+
+def test_absurd_length_is_no_length(server, tmp_path):
+    def boast(handler: Handler) -> None:
+        handler.begin(200, Content_Length="9" * 5000)
+        handler.body(CONTENT)
+        handler.close_connection = True
+
+    server.script = [boast]
+    assert get(server, tmp_path)[0].state == "verified"
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://a.org/x", "x.mat"])
@@ -498,7 +510,7 @@ def test_old_file_stays_when_its_replacement_fails(server, tmp_path):
 
 
 def test_disk_that_is_too_small_is_refused_first(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    monkeypatch.setattr(download_plan.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(DataError, match=r"1.0 kB free; birds needs 512.0 kB more"):
         get(server, tmp_path)
     assert server.gets == []
@@ -524,7 +536,7 @@ def test_second_process_is_refused(server, tmp_path):
 
 
 def test_missing_library_is_one_line(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(download_plan.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(DataError) as caught:
         get(server, tmp_path)
     assert "pip install 'mlzoo-core[download]'" in str(caught.value)

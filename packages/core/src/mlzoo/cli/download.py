@@ -14,7 +14,8 @@ from mlzoo.data.manifest import human_size
 from mlzoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from mlzoo.data.download import Outcome, Plan, Step
+    from mlzoo.data.download import Outcome
+    from mlzoo.data.download_plan import Plan, Step
     from mlzoo.data.transfer import Patience
 
 UNASKED_BYTES = 1_000_000_000
@@ -53,7 +54,7 @@ def download(
     Sizes are shown first. What was interrupted goes on with the same command. Without a terminal
     nothing is asked: up to 1 GB is fetched, more only with --yes. Exit 1 if files are still missing.
     """
-    from mlzoo.data.download import check_space, make_plan
+    from mlzoo.data.download_plan import check_space, make_plan
     from mlzoo.data.root import data_root
     from mlzoo.data.transfer import Patience
 

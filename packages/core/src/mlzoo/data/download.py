@@ -6,82 +6,28 @@ right; until then it is ``NAME.part``, with which any later call goes on.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 from mlzoo.data.archives import unpack
-from mlzoo.data.manifest import FileStatus, Progress, human_size, sha256_of, verify
-from mlzoo.data.root import dataset_folder
-from mlzoo.data.transfer import (
-    Note,
-    Patience,
-    Source,
-    discard,
-    fetch,
-    offered_size,
-    resumable,
-)
-from mlzoo.errors import DataError
+from mlzoo.data.download_plan import Plan, Step, check_space, make_plan, part_of, source_of
+from mlzoo.data.manifest import FileStatus, Progress, sha256_of, verify
+from mlzoo.data.part_files import discard, resumable
+from mlzoo.data.transfer import Note, Patience, fetch
+from mlzoo.errors import DataError, MlzooError
 from mlzoo.files import take_lock, write_json
 from mlzoo.specs import DataFile, DatasetSpec
 
 RECORD = ".downloads.json"
 """In the dataset's folder: where each file came from, when, and the digest that was found."""
 
-Action = Literal["keep", "fetch", "unpack", "comes unpacked", "by hand", "in the way"]
 _HTML = (b"<!doctype html", b"<html")
-
-
-@dataclass(frozen=True)
-class Step:
-    """What is to be done about one declared file.
-
-    Attributes:
-        found: the file and what lies there now.
-        action: what will be done; ``by hand`` and ``in the way`` are left to the person.
-        size: in bytes, declared or offered by the server; None if neither says.
-        done: bytes of it that an earlier call left and that will be used.
-    """
-
-    found: FileStatus
-    action: Action
-    size: int | None = None
-    done: int = 0
-
-    @property
-    def file(self) -> DataFile:
-        """The declaration."""
-        return self.found.file
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All steps, before anything is fetched."""
-
-    spec: DatasetSpec
-    folder: Path
-    steps: tuple[Step, ...]
-    free: int
-
-    @property
-    def to_fetch(self) -> int | None:
-        """Bytes that will come over the network; None if a size is unknown."""
-        sizes = [step.size for step in self.steps if step.action == "fetch"]
-        done = sum(step.done for step in self.steps)
-        return None if None in sizes else sum(size or 0 for size in sizes) - done
-
-    @property
-    def work(self) -> tuple[Step, ...]:
-        """The steps that fetch or unpack."""
-        return tuple(step for step in self.steps if step.action in ("fetch", "unpack"))
 
 
 @dataclass(frozen=True)
@@ -152,62 +98,6 @@ def download(
     return outcomes
 
 
-def make_plan(
-    spec: DatasetSpec,
-    root: Path,
-    *,
-    replace_existing: bool = False,
-    patience: Patience | None = None,
-    progress: Progress | None = None,
-) -> Plan:
-    """Look at what is there, and ask the servers for sizes; fetches nothing.
-
-    Raises:
-        DataError: a file would be fetched and pooch is missing, or a declared path leads outside.
-    """
-    folder = dataset_folder(root, spec.name)
-    found = verify(spec, root, progress)
-    provided = [PurePosixPath(name) for file in spec.files if file.url for name in file.unpacks]
-    steps = [_step(f, provided, replace_existing, patience or Patience()) for f in found]
-    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    return Plan(spec, folder, tuple(steps), shutil.disk_usage(existing).free)
-
-
-def _step(
-    found: FileStatus, provided: list[PurePosixPath], replace_existing: bool, patience: Patience
-) -> Step:
-    file = found.file
-    wrong = found.state in ("wrong size", "wrong checksum")
-    size = found.path.stat().st_size if found.path.is_file() else file.size
-    if found.ok or found.state == "packed":
-        return Step(found, "keep" if found.ok else "unpack", size)
-    if wrong and not replace_existing:
-        return Step(found, "in the way", file.size)
-    if file.url is None:
-        inside = any(PurePosixPath(file.path).is_relative_to(place) for place in provided)
-        return Step(found, "comes unpacked" if inside else "by hand", file.size)
-    _require_libraries()
-    source = _source(file)
-    offered = file.size if file.size is not None else offered_size(source, patience)
-    return Step(found, "fetch", offered, resumable(source, _part(found.path)))
-
-
-def check_space(plan: Plan) -> None:
-    """Refuse to start what cannot fit.
-
-    Raises:
-        DataError: what is needed, archives beside their content, and what is free.
-    """
-    unpacked = sum(step.file.unpacked_size or 0 for step in plan.work)
-    needed = (plan.to_fetch or 0) + unpacked
-    if needed > plan.free:
-        raise DataError(
-            f"{plan.folder} has {human_size(plan.free)} free; {plan.spec.name} needs "
-            f"{human_size(needed)} more.",
-            "Make room, or choose another data root: --data-dir DIR",
-        )
-
-
 def carry_out(
     plan: Plan,
     *,
@@ -255,14 +145,14 @@ class _Job:
                 return Outcome(file, path, "verified" if file.sha256 else "unverified", digest)
             self._unpack(step)
             return Outcome(file, path, "unpacked", digest)
-        except DataError as error:
+        except MlzooError as error:
             return Outcome(file, path, "failed", error=str(error))
         except OSError as error:
             return Outcome(file, path, "failed", error=f"{path}: {error.strerror or error}.")
 
     def _fetched(self, step: Step) -> str:
         """The file under its own name, and its digest."""
-        path, part, source = step.found.path, _part(step.found.path), _source(step.file)
+        path, part, source = step.found.path, part_of(step.found.path), source_of(step.file)
         resumed = resumable(source, part) > 0
         while True:
             fetch(source, part, self.patience, self.progress, self.note)
@@ -332,18 +222,9 @@ def _checked(path: Path, file: DataFile, progress: Progress | None) -> str:
         )
     with path.open("rb") as start:
         head = start.read(512).lstrip().lower()
-    if file.sha256 is None and head.startswith(_HTML) and not _source(file).web_page:
+    if file.sha256 is None and head.startswith(_HTML) and not source_of(file).web_page:
         raise DataError(f"{file.path}: found a web page in its place.")
     return digest
-
-
-def _source(file: DataFile) -> Source:
-    web_page = file.path.lower().endswith((".html", ".htm", ".xhtml"))
-    return Source(file.url or "", file.size, file.sha256 is not None, web_page)
-
-
-def _part(path: Path) -> Path:
-    return path.with_name(path.name + ".part")
 
 
 def _record(folder: Path, file: DataFile, digest: str) -> None:
@@ -359,15 +240,6 @@ def _record(folder: Path, file: DataFile, digest: str) -> None:
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     write_json(path, {**(known if isinstance(known, dict) else {}), file.path: entry})
-
-
-def _require_libraries() -> None:
-    for name in ("pooch", "requests"):
-        if importlib.util.find_spec(name) is None:
-            raise DataError(
-                f"downloading needs {name}, which is not installed.",
-                "pip install 'mlzoo-core[download]'",
-            )
 
 
 @contextmanager

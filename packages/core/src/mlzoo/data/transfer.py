@@ -7,22 +7,21 @@ upstream is still the same, how much may come, what is worth another try.
 from __future__ import annotations
 
 import errno
-import json
 import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http.client import responses
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from mlzoo.data.manifest import Progress
+from mlzoo.data.part_files import Source, Version, content_length, discard, is_whole, resumable
 from mlzoo.errors import DataError
-from mlzoo.files import write_json
 
 if TYPE_CHECKING:
     from requests import HTTPError, Response
-    from requests.structures import CaseInsensitiveDict
 
 CHUNK_BYTES = 1 << 16
 MAX_UNKNOWN_BYTES = 2**33
@@ -32,7 +31,7 @@ PROGRESS_BYTES = 1 << 20
 """Having gained so much, a transfer may fail as often again."""
 
 _TRY_AGAIN = {408, 425, 429}
-_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
 
 Note = Callable[[str], None]
 
@@ -52,24 +51,6 @@ class Patience:
     pause: float = 1.0
 
 
-@dataclass(frozen=True)
-class Source:
-    """What is to be fetched, as far as its declaration knows it.
-
-    Attributes:
-        url: http or https.
-        size: in bytes; another size on offer is refused before anything is fetched.
-        checked: its digest is known and will be compared, so that bytes of two versions of the file
-            cannot pass; without it a transfer goes on only if the server vouches for the version.
-        web_page: the file may be HTML.
-    """
-
-    url: str
-    size: int | None = None
-    checked: bool = False
-    web_page: bool = False
-
-
 def offered_size(source: Source, patience: Patience) -> int | None:
     """What the server says the size is, without fetching; None where it does not say."""
     import requests
@@ -84,20 +65,9 @@ def offered_size(source: Source, patience: Patience) -> int | None:
                 allow_redirects=True,
                 hooks={"response": lambda answer, **_: _check_redirect(answer, source)},
             )
-            return _length(response.headers) if response.status_code == 200 else None
+            return content_length(response.headers) if response.status_code == 200 else None
     except (requests.RequestException, DataError):
         return None  # the transfer itself will tell
-
-
-def resumable(source: Source, part: Path) -> int:
-    """How many bytes of the file lie in ``part`` and can be kept."""
-    return _Kept.read(part).usable(source, part)
-
-
-def discard(part: Path) -> None:
-    """Forget what was fetched."""
-    _facts_file(part).unlink(missing_ok=True)
-    part.unlink(missing_ok=True)
 
 
 def fetch(
@@ -123,7 +93,7 @@ def fetch(
     best, failures = resumable(source, part), 0
     while True:
         try:
-            if _whole(source, part):
+            if is_whole(source, part):
                 return
             _Request(source, part, progress).run(patience)
             return
@@ -144,59 +114,12 @@ def fetch(
             time.sleep(pause if patience.pause else 0)
 
 
-def _whole(source: Source, part: Path) -> bool:
-    kept = _Kept.read(part)
-    size = source.size if source.size is not None else kept.size
-    return size is not None and 0 < size == kept.usable(source, part)
-
-
 class _TransientError(Exception):
     """Worth another try."""
 
     def __init__(self, message: str, wait: float = 0.0) -> None:
         super().__init__(message)
         self.wait = wait
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """Which version of the file the bytes in a ``.part`` belong to."""
-
-    url: str = ""
-    etag: str = ""
-    last_modified: str = ""
-    size: int | None = None
-
-    @classmethod
-    def read(cls, part: Path) -> _Kept:
-        try:
-            facts = json.loads(_facts_file(part).read_text(encoding="utf-8"))
-            return cls(**facts)
-        except (OSError, ValueError, TypeError):
-            return cls()
-
-    @classmethod
-    def of(cls, url: str, response: Response) -> _Kept:
-        headers = response.headers
-        return cls(url, headers.get("ETag", ""), headers.get("Last-Modified", ""), _length(headers))
-
-    @property
-    def validator(self) -> str:
-        """What If-Range takes: a strong ETag, else the time of change."""
-        strong = self.etag if self.etag.startswith('"') else ""
-        return strong or self.last_modified
-
-    def usable(self, source: Source, part: Path) -> int:
-        size = part.stat().st_size if part.is_file() else 0
-        total = source.size if source.size is not None else self.size
-        same = self.url == source.url and (self.validator or source.checked)
-        return size if same and (total is None or size <= total) else 0
-
-    def agrees(self, other: _Kept, total: int | None) -> bool:
-        """Whether a partial answer comes from the same version of the file."""
-        pairs = ((self.etag, other.etag), (self.last_modified, other.last_modified))
-        sizes = self.size is None or total is None or self.size == total
-        return sizes and all(mine == its for mine, its in pairs if mine and its)
 
 
 @dataclass
@@ -250,7 +173,7 @@ class _Request:
         headers = {"Accept-Encoding": "identity"}
         if self.start:
             headers["Range"] = f"bytes={self.start}-"
-            if validator := _Kept.read(self.part).validator:
+            if validator := Version.read(self.part).validator:
                 headers["If-Range"] = validator
         return headers
 
@@ -258,13 +181,17 @@ class _Request:
         """Look at the head of the answer, before pooch takes the body."""
         _check_redirect(response, self.source)
         if response.status_code == 200:
-            self._check_head(response, _length(response.headers))
-            self._begin(_Kept.of(self.source.url, response))
+            self._check_head(response, content_length(response.headers))
+            self._begin(Version.of(self.source.url, response))
         elif response.status_code == 206:
             self._go_on(response)
         elif response.status_code == 416 and self.start:
             discard(self.part)
             raise _TransientError("nothing to go on with, starting over")
+        if (
+            content_length(response.headers) is None
+        ):  # pooch would stumble over a length that is no number
+            response.headers.pop("Content-Length", None)
         # Some servers call a .gz file gzip-encoded: it is stored as it is.
         response.raw.headers.pop("Content-Encoding", None)
 
@@ -282,21 +209,21 @@ class _Request:
                 "The file may have changed there.",
             )
 
-    def _begin(self, kept: _Kept) -> None:
+    def _begin(self, version: Version) -> None:
         """The whole file comes, asked for or not: nothing of what is there is kept."""
         if self.progress is not None and self.start:
             self.progress(self.source.url, -self.start)
         self.file.truncate(0)
-        write_json(_facts_file(self.part), vars(kept))
+        version.write(self.part)
         self.position = 0
-        self.total = self.source.size if self.source.size is not None else kept.size
+        self.total = self.source.size if self.source.size is not None else version.size
 
     def _go_on(self, response: Response) -> None:
         match = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
         total = int(match[2]) if match and match[2] != "*" else None
-        kept = _Kept.read(self.part)
+        kept = Version.read(self.part)
         fits = match is not None and self.start > 0 and int(match[1]) == self.start
-        if not fits or not kept.agrees(_Kept.of(self.source.url, response), total):
+        if not fits or not kept.agrees(Version.of(self.source.url, response), total):
             if self.progress is not None:
                 self.progress(self.source.url, -self.start)
             discard(self.part)
@@ -328,7 +255,7 @@ class _Request:
         if response is None:
             return DataError(f"{self.source.url}: {error}.")
         status = response.status_code
-        words = f"the server answers {status} {response.reason or ''}".rstrip()
+        words = f"the server answers {status} {responses.get(status, '')}".rstrip()
         if status in _TRY_AGAIN or status >= 500:
             wait = response.headers.get("Retry-After", "")
             return _TransientError(words, float(wait) if wait.isdecimal() else 0.0)
@@ -339,20 +266,14 @@ def _check_redirect(response: Response, source: Source) -> None:
     """Refuse to be sent anywhere but http(s), or from https to http if nothing else is checked."""
     if not response.is_redirect:
         return
-    target = urljoin(response.url, response.headers["Location"])
-    scheme = urlsplit(target).scheme.lower()
+    target = response.headers["Location"]
+    try:
+        scheme = urlsplit(urljoin(response.url, target)).scheme.lower()
+    except ValueError:
+        scheme = "none"
     safe = scheme == "https" or source.checked or not response.url.startswith("https:")
     if scheme not in ("http", "https") or not safe:
         raise DataError(f"{source.url} leads to {target!r}, which is not followed.")
-
-
-def _length(headers: CaseInsensitiveDict[str]) -> int | None:
-    text = headers.get("Content-Length", "")
-    return int(text) if text.isdecimal() else None
-
-
-def _facts_file(part: Path) -> Path:
-    return part.with_name(part.name + ".json")
 
 
 def _reason(error: Exception) -> str:
