@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlzoo.errors import RunError
-from mlzoo.files import atomic_write, write_json
+from mlzoo.files import atomic_write, take_lock, write_json
 from mlzoo.metrics_log import read_rows
 
 if TYPE_CHECKING:
@@ -162,21 +162,10 @@ def locked(directory: Path) -> Iterator[None]:
     """
     with (directory / ".lock").open("a+b") as file:
         try:
-            _lock(file.fileno())
+            take_lock(file.fileno())
         except OSError as error:
             raise RunError(f"{directory} is still running, in another process.") from error
         yield
-
-
-def _lock(file: int) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ Precision: TypeAlias = Literal["32", "bf16", "fp16"]
 """Of training; scores are always computed in 32 bits."""
 
 _REF = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -72,8 +73,16 @@ class Published:
 class DataFile:
     """One file a dataset needs, relative to the dataset's folder below the data root.
 
-    ``size`` is in bytes; ``url`` is given only where the file may be linked; ``how_to_get`` says in a
-    sentence where a person finds it.
+    Attributes:
+        path: where it lies; the name's ending says what kind of archive it is.
+        size: in bytes.
+        sha256: its digest in hexadecimal.
+        url: given only where the file may be linked; http or https.
+        how_to_get: where a person finds it, in a sentence.
+        unpacks: for an archive, the files and folders it leaves in the dataset's folder. When they
+            are there the archive is not needed any more.
+        unpack_from: the folder within the archive whose content is unpacked, without its own name.
+        unpacked_size: at most so many bytes come out of it.
     """
 
     path: str
@@ -82,6 +91,15 @@ class DataFile:
     url: str | None = None
     licence: str = ""
     how_to_get: str = ""
+    unpacks: tuple[str, ...] = ()
+    unpack_from: str = ""
+    unpacked_size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.url is not None and not self.url.startswith(("https://", "http://")):
+            raise ValueError(f"DataFile url must be http or https, got {self.url!r}")
+        if self.sha256 is not None and not _SHA256.fullmatch(self.sha256):
+            raise ValueError(f"DataFile sha256 must be 64 hexadecimal digits, got {self.sha256!r}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from mlzoo.cli.byte_progress import byte_progress, checking
+from mlzoo.cli.download import download
 from mlzoo.cli.output import check_task, installed, json_option, print_json, print_table
 from mlzoo.data.manifest import human_size
 from mlzoo.errors import UsageError
@@ -22,7 +24,10 @@ _data_dir = click.option(
 
 @click.group()
 def data() -> None:
-    """Look at datasets, verify their files, write demo data."""
+    """Look at datasets, download and verify their files, write demo data."""
+
+
+data.add_command(download)
 
 
 @data.command("list")
@@ -40,7 +45,7 @@ def list_datasets(task: str | None, data_dir: Path | None, as_json: bool) -> Non
     for entry in installed().datasets:
         if task is None or entry.spec.task == task:
             files = status(entry.spec, root)
-            missing = [f.file.path for f in files if f.state != "present"]
+            missing = [f.file.path for f in files if not f.ok]
             state = (
                 "embedded" if entry.spec.embedded else "ready" if not missing else "missing files"
             )
@@ -97,7 +102,8 @@ def verify(name: str, data_dir: Path | None, as_json: bool) -> None:
     if entry.spec.embedded:
         print_json({"files": [], "ok": True}) if as_json else click.echo(f"{name} needs no files")
         return
-    found = verify_files(entry.spec, root)
+    with byte_progress(checking(entry.spec, root)) as progress:
+        found = verify_files(entry.spec, root, progress)
     ok = all(f.ok for f in found)
     if as_json:
         files = [{"path": f.file.path, "state": f.state, "found": f.found} for f in found]

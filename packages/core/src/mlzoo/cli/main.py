@@ -25,7 +25,10 @@ COMMANDS = {
     "resume": ("mlzoo.cli.resume:resume", "Go on with an interrupted run, exactly."),
     "eval": ("mlzoo.cli.eval:evaluate", "Score a finished run again from its checkpoint."),
     "report": ("mlzoo.cli.report:report", "Compare runs in one table: mean, spread, published."),
-    "data": ("mlzoo.cli.data:data", "Look at datasets, verify files, write demo data."),
+    "data": (
+        "mlzoo.cli.data:data",
+        "Look at datasets, download and verify files, write demo data.",
+    ),
 }
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -15,9 +15,14 @@ from mlzoo.errors import DataError, MlzooError
 from mlzoo.files import write_json
 from mlzoo.specs import DataFile, DatasetSpec
 
-State = Literal["present", "missing", "wrong size", "wrong checksum", "verified"]
+State = Literal[
+    "present", "missing", "wrong size", "wrong checksum", "verified", "packed", "unpacked"
+]
+"""``packed``: an archive that lies there and was not unpacked; ``unpacked``: what it holds is there."""
+
 CHUNK_BYTES = 1 << 20
 Progress = Callable[[str, int], None]
+"""Called with what is worked on and a number of bytes more."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +37,13 @@ class FileStatus:
     @property
     def ok(self) -> bool:
         """Whether nothing is known to be wrong with it."""
-        return self.state in ("present", "verified")
+        return self.state in ("present", "verified", "unpacked")
 
 
 def status(spec: DatasetSpec, root: Path) -> list[FileStatus]:
     """Presence and size of every file; reads none of them."""
     folder = dataset_folder(root, spec.name)
-    return [_look(file, _inside(folder, file, spec)) for file in spec.files]
+    return [_look(file, folder, spec) for file in spec.files]
 
 
 def verify(spec: DatasetSpec, root: Path, progress: Progress | None = None) -> list[FileStatus]:
@@ -90,31 +95,39 @@ def _describe(found: FileStatus) -> str:
     size = f" ({human_size(found.file.size)})" if found.file.size is not None else ""
     if found.state == "wrong size":
         return f"{found.file.path}{size}: wrong size, found {found.found} bytes"
+    if found.state == "packed":
+        return f"{found.file.path}{size}: not unpacked yet, mlzoo data download unpacks it"
     return f"{found.file.path}{size}: {found.state}"
 
 
-def _inside(folder: Path, file: DataFile, spec: DatasetSpec) -> Path:
-    """The file's place; a path that leads out of the dataset's folder is a plugin's fault."""
-    relative = PurePosixPath(file.path)
+def _inside(folder: Path, path: str, spec: DatasetSpec) -> Path:
+    """A declared place; a path that leads out of the dataset's folder is a plugin's fault."""
+    relative = PurePosixPath(path)
     if relative.is_absolute() or ".." in relative.parts or not relative.parts:
-        raise DataError(f"dataset {spec.name!r} declares a file outside its folder: {file.path!r}.")
+        raise DataError(f"dataset {spec.name!r} declares a file outside its folder: {path!r}.")
     return folder / relative
 
 
-def _look(file: DataFile, path: Path) -> FileStatus:
+def _look(file: DataFile, folder: Path, spec: DatasetSpec) -> FileStatus:
+    path = _inside(folder, file.path, spec)
+    unpacked = [_inside(folder, name, spec) for name in file.unpacks]
+    if unpacked and all(place.exists() for place in unpacked):
+        return FileStatus(file, path, "unpacked")
     if not path.is_file():
         return FileStatus(file, path, "missing")
     size = path.stat().st_size
-    wrong = file.size is not None and size != file.size
-    return FileStatus(file, path, "wrong size" if wrong else "present", str(size))
+    if file.size is not None and size != file.size:
+        return FileStatus(file, path, "wrong size", str(size))
+    return FileStatus(file, path, "packed" if unpacked else "present", str(size))
 
 
 def _verified(found: FileStatus, cache: _Cache, progress: Progress | None) -> FileStatus:
-    if found.state != "present" or found.file.sha256 is None:
+    if found.state not in ("present", "packed") or found.file.sha256 is None:
         return found
     digest = cache.digest(found.path, progress)
-    right = digest == found.file.sha256.lower()
-    return FileStatus(found.file, found.path, "verified" if right else "wrong checksum", digest)
+    if digest != found.file.sha256.lower():
+        return FileStatus(found.file, found.path, "wrong checksum", digest)
+    return found if found.state == "packed" else replace(found, state="verified", found=digest)
 
 
 class _Cache:
@@ -134,7 +147,7 @@ class _Cache:
         facts = path.stat()
         key = f"{path.resolve()}|{facts.st_size}|{facts.st_mtime_ns}"
         if key not in self.digests:
-            self.digests[key] = _sha256(path, progress)
+            self.digests[key] = sha256_of(path, progress)
             self.changed = True
         return self.digests[key]
 
@@ -156,7 +169,8 @@ def _cache_folder() -> Path:
     return user_cache_path("mlzoo", appauthor=False)
 
 
-def _sha256(path: Path, progress: Progress | None) -> str:
+def sha256_of(path: Path, progress: Progress | None = None) -> str:
+    """SHA-256 of a file, read in pieces."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(CHUNK_BYTES):

@@ -1,0 +1,191 @@
+"""``mlzoo data download``: says what it would fetch and how large it is, asks, fetches."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlzoo.cli.byte_progress import byte_progress, checking
+from mlzoo.cli.output import installed, json_option, print_json, print_table
+from mlzoo.data.manifest import human_size
+from mlzoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from mlzoo.data.download import Outcome
+    from mlzoo.data.download_plan import Plan, Step
+    from mlzoo.data.transfer import Patience
+
+UNASKED_BYTES = 1_000_000_000
+"""What is fetched without ``--yes`` when there is no terminal to ask in."""
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="data root  [MLZOO_DATA or the user's data folder]",
+)
+@click.option("--yes", "-y", is_flag=True, help="Do not ask, whatever the size.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--replace", is_flag=True, help="Replace files that are there and are wrong.")
+@click.option("--keep-archives", is_flag=True, help="Keep archives after unpacking them.")
+@click.option(
+    "--timeout", type=click.FloatRange(0.1), default=30.0, help="seconds of silence  [30]"
+)
+@click.option("--attempts", type=click.IntRange(1), default=5, help="in a row for each file  [5]")
+@json_option
+def download(
+    name: str,
+    data_dir: Path | None,
+    yes: bool,
+    dry_run: bool,
+    replace: bool,
+    keep_archives: bool,
+    timeout: float,
+    attempts: int,
+    as_json: bool,
+) -> None:
+    """Fetch the files of the dataset NAME that are missing, and unpack its archives.
+
+    Sizes are shown first. What was interrupted goes on with the same command. Without a terminal
+    nothing is asked: up to 1 GB is fetched, more only with --yes. Exit 1 if files are still missing.
+    """
+    from mlzoo.data.download_plan import check_space, make_plan
+    from mlzoo.data.root import data_root
+    from mlzoo.data.transfer import Patience
+
+    spec = installed().dataset(name).spec
+    if spec.embedded or not spec.files:
+        empty = {"files": [], "ok": True}
+        print_json(empty) if as_json else click.echo(f"{name} needs no files")
+        return
+    patience = Patience(timeout=timeout, attempts=attempts)
+    root = data_root(data_dir)
+    with byte_progress(checking(spec, root)) as progress:
+        plan = make_plan(spec, root, replace_existing=replace, patience=patience, progress=progress)
+    if not as_json:
+        _show_plan(plan)
+    if dry_run:
+        if as_json:
+            print_json(_plan_json(plan))
+        return
+    check_space(plan)
+    if not yes:
+        _ask(plan)
+    outcomes = _carry_out(plan, replace, keep_archives, patience)
+    _show_outcomes(plan, outcomes, as_json)
+    if not all(outcome.ok for outcome in outcomes):
+        raise click.exceptions.Exit(1)
+
+
+def _carry_out(plan: Plan, replace: bool, keep_archives: bool, patience: Patience) -> list[Outcome]:
+    from mlzoo.data.download import carry_out
+    from mlzoo.signals import as_interrupt
+
+    labels: dict[str, tuple[str, int | None]] = {}
+    for step in plan.steps:
+        path = step.file.path
+        labels[step.file.url or path] = (path, step.size)
+        for place in (step.found.path, step.found.path.with_name(step.found.path.name + ".part")):
+            labels[str(place)] = (f"check {path}", step.size)
+        labels[step.found.path.name] = (f"unpack {path}", step.file.unpacked_size)
+    done = {step.file.url or step.file.path: step.done for step in plan.steps}
+    try:
+        with as_interrupt(), byte_progress(labels, done) as progress:
+            return carry_out(
+                plan,
+                replace_existing=replace,
+                keep_archives=keep_archives,
+                patience=patience,
+                progress=progress,
+                note=lambda line: click.echo(f"mlzoo: {line}", err=True),
+            )
+    except KeyboardInterrupt:
+        click.echo("What came is kept; the same command goes on.", err=True)
+        raise
+
+
+def _show_plan(plan: Plan) -> None:
+    rows = [[s.file.path, human_size(s.size), _todo(s), s.file.licence] for s in plan.steps]
+    print_table(["file", "size", "to do", "licence"], rows, title=str(plan.folder), numeric=[1])
+    if plan.work:
+        size = "of unknown size" if plan.to_fetch is None else human_size(plan.to_fetch)
+        click.echo(f"to download: {size}; free: {human_size(plan.free)}")
+
+
+def _todo(step: Step) -> str:
+    if step.action == "keep":
+        return "there" if step.found.state == "present" else f"there, {step.found.state}"
+    if step.action == "in the way":
+        return f"{step.found.state}, stays (--replace)"
+    if step.action != "fetch":
+        return step.action
+    begun = f", {human_size(step.done)} of it there" if step.done else ""
+    unverified = "" if step.file.sha256 else ", no checksum known"
+    unpacked = ", unpack" if step.file.unpacks else ""
+    return f"download{begun}{unpacked}{unverified}"
+
+
+def _ask(plan: Plan) -> None:
+    """Let the person decide; without one, refuse what is large."""
+    if not any(step.action == "fetch" for step in plan.steps):
+        return
+    size = plan.to_fetch
+    text = "files of unknown size" if size is None else human_size(size)
+    if sys.stdin.isatty():
+        if not click.confirm(f"Download {text}?", default=True, err=True):
+            raise click.exceptions.Exit(1)
+    elif size is None or size > UNASKED_BYTES:
+        raise UsageError(
+            f"{plan.spec.name} would download {text} and there is no terminal to ask in.",
+            "Add --yes to do it, or --dry-run to see what.",
+        )
+
+
+def _show_outcomes(plan: Plan, outcomes: list[Outcome], as_json: bool) -> None:
+    if as_json:
+        files = [_outcome_json(outcome) for outcome in outcomes]
+        ok = all(outcome.ok for outcome in outcomes)
+        print_json({"folder": str(plan.folder), "files": files, "ok": ok})
+        return
+    worked = {step.file for step in plan.work}
+    for outcome in outcomes:
+        path = outcome.file.path
+        if outcome.error:
+            click.echo(f"{path}: {outcome.error}", err=True)
+        elif outcome.file in worked and outcome.file.sha256 is None:
+            click.echo(f"{path}: unverified, no checksum is declared; found {outcome.sha256}")
+        elif outcome.file in worked:
+            click.echo(f"{path}: verified")
+    if all(outcome.ok for outcome in outcomes):
+        click.echo(f"{plan.spec.name} is complete")
+
+
+def _plan_json(plan: Plan) -> dict[str, Any]:
+    files = [
+        {
+            "path": step.file.path,
+            "state": step.found.state,
+            "action": step.action,
+            "size": step.size,
+            "done": step.done,
+            "url": step.file.url,
+        }
+        for step in plan.steps
+    ]
+    sizes = {"to_download": plan.to_fetch, "free": plan.free}
+    return {"folder": str(plan.folder), "files": files, **sizes}
+
+
+def _outcome_json(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "path": outcome.file.path,
+        "state": outcome.state,
+        "sha256": outcome.sha256 or None,
+        "url": outcome.file.url,
+        "error": outcome.error or None,
+    }
