@@ -139,6 +139,7 @@ FLOORS = [
     {"report"},
     {"session"},
     {"experiment"},
+    {"seeds"},
     {"cli", "testing"},
 ]
 
