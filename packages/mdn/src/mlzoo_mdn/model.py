@@ -1,4 +1,4 @@
-"""Metadata Normalization as an mlzoo model: the training loop and the two ways to evaluate."""
+"""Metadata Normalization and its family as an mlzoo model: the loop and the two ways to evaluate."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from torch.nn import functional
 from mlzoo.checkpoints import load_strict
 from mlzoo.errors import UsageError
 from mlzoo.runs import Run
-from mlzoo_mdn.config import MDNConfig
+from mlzoo_mdn.config import LAYERS, MDNConfig
 from mlzoo_mdn.confounded import ConfoundedData, ConfoundedSplit
-from mlzoo_mdn.networks import ConfoundedClassifier
+from mlzoo_mdn.methods import added_loss, layer_options
+from mlzoo_mdn.networks import FEATURES, ConfoundedClassifier
 from mlzoo_mdn.recalibration import recalibrate, running_statistics, using_statistics
-from mlzoo_mdn.training import EarlyStopping, advance, schedule_for, watches
+from mlzoo_mdn.residualise import Residualise
+from mlzoo_mdn.training import EarlyStopping, advance, optimizer_for, schedule_for, watches
 
 
 class MDN:
-    """Baseline, Linear or Conv network with Metadata Normalization (section 3 of the paper).
+    """Baseline, Linear or Conv network with Metadata Normalization (section 3 of the paper), or with
+    another method against confounders in its place.
 
     Args:
         config: the options.
@@ -37,15 +40,21 @@ class MDN:
         self.config = config
         self.data = data
         self.device = torch.device("cpu")
+        columns = _columns(data.train)
+        names = ("label", *data.metadata_names)
+        inputs = None
+        if config.method == "residualise":
+            images = torch.from_numpy(data.train.images)
+            inputs = Residualise(images, columns, ridge=config.ridge, names=names)
         self.network = ConfoundedClassifier(
-            config.network,
-            _columns(data.train),
+            config.network if config.method in LAYERS else "baseline",
+            columns,
             data.train.images.shape[1:],
-            estimator=config.estimator,
-            momentum=config.momentum,
-            ridge=config.ridge,
-            names=("label", *data.metadata_names),
+            method=config.method,
+            inputs=inputs,
+            **layer_options(config, names),
         )
+        self.added_loss = added_loss(config, self.network, columns, FEATURES)
         self.running: dict[str, Tensor] = {}
 
     @property
@@ -55,19 +64,22 @@ class MDN:
         return ("running",) if has_layers and self.config.statistics == "exact" else ()
 
     def to(self, device: torch.device | str) -> MDN:
-        """Move the network."""
+        """Move the network, and the adversary if there is one."""
         self.device = torch.device(device)
         self.network.to(self.device)
+        if self.added_loss is not None:
+            self.added_loss.to(self.device)
         return self
 
     def fit(self, run: Run) -> None:
-        """Binary cross entropy with Adam (section 4 of the spec of the original program)."""
+        """Binary cross entropy with Adam, and the losses that the method adds to it. Every method takes
+        one forward and one backward a step; what its losses train is settled by what they detach."""
         train = self.data.train
         images = torch.from_numpy(train.images).to(self.device)  # [N, C, H, W]
         label = torch.from_numpy(train.label).to(self.device, torch.float32)  # [N]
         metadata = _columns(train).to(self.device)  # [N, 1 + k]
 
-        optimizer = torch.optim.Adam(self.network.parameters(), lr=self.config.learning_rate)
+        optimizer = optimizer_for(self.config, self.network, self.added_loss)
         schedule = schedule_for(self.config, optimizer)
         stopping = EarlyStopping(self.config.patience)
 
@@ -81,12 +93,13 @@ class MDN:
             self.network.train()
             order = torch.randperm(len(label), generator=run.generator(epoch)).to(self.device)
             for rows in order.split(self.config.batch_size):
-                logit, _ = self.network(images[rows], metadata[rows])  # [m, 1]
+                logit, features = self.network(images[rows], metadata[rows])  # [m, 1], [m, 84]
                 loss = functional.binary_cross_entropy_with_logits(logit.squeeze(1), label[rows])
+                added = self.added_loss(features, metadata[rows]) if self.added_loss else {}
                 optimizer.zero_grad(set_to_none=True)
-                loss.backward()
+                sum(added.values(), start=loss).backward()
                 optimizer.step()
-                run.log(loss=loss)
+                run.log(loss=loss, **added)
             val_loss = self.val_loss() if stopping.patience or watches(schedule) else 0.0
             advance(schedule, val_loss)
             if stopping.should_stop(val_loss):
@@ -148,8 +161,11 @@ class MDN:
             yield rows.to(self.device), metadata.to(self.device)
 
     def state_dict(self) -> dict[str, Any]:
-        """The network, and the running averages that recomputed statistics replaced."""
-        return {"network": self.network.state_dict(), "running": dict(self.running)}
+        """The network, the running averages that recomputed statistics replaced, and the adversary."""
+        state = {"network": self.network.state_dict(), "running": dict(self.running)}
+        if self.added_loss is not None:
+            state["added_loss"] = self.added_loss.state_dict()
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Strict.
@@ -158,6 +174,8 @@ class MDN:
             CheckpointError: keys or shapes do not fit this network.
         """
         load_strict(self.network, state["network"], "the checkpoint")
+        if self.added_loss is not None:
+            load_strict(self.added_loss, state.get("added_loss", {}), "the checkpoint")
         self.running = {name: value.to(self.device) for name, value in state["running"].items()}
 
 

@@ -1,15 +1,33 @@
-"""The learning-rate schedules and the early stopping of the original program."""
+"""The optimiser, the learning-rate schedules and the early stopping of the original program."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from torch.optim import Optimizer
+from torch import nn
+from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau
 
 from mlzoo_mdn.config import MDNConfig
+from mlzoo_mdn.penalty import coefficients_of
 
 Schedule = ReduceLROnPlateau | CosineAnnealingLR | LambdaLR
+
+
+def optimizer_for(config: MDNConfig, network: nn.Module, added: nn.Module | None) -> Optimizer:
+    """Adam over the network; what a method trains beside it is a second group with its own rate.
+
+    Adam treats every parameter by itself, so two groups do what two optimisers would, in one step.
+    """
+    fitted = coefficients_of(network)
+    apart = {id(parameter) for parameter in fitted}
+    weights = [p for p in network.parameters() if id(p) not in apart]
+    groups: list[dict[str, Any]] = [{"params": weights, "weight_decay": config.weight_decay}]
+    if fitted:
+        groups.append({"params": fitted, "lr": config.penalty_learning_rate})
+    if added is not None and (adversary := list(added.parameters())):
+        groups.append({"params": adversary, "lr": config.adversary_learning_rate})
+    return Adam(groups, lr=config.learning_rate)
 
 
 def schedule_for(config: MDNConfig, optimizer: Optimizer) -> Schedule:
