@@ -100,8 +100,12 @@ class RecursiveMDN(MetadataLayer):
             moment, product = _over_processes(moment), _over_processes(product)
             prior = self.covariance / self.forgetting
             identity = torch.eye(len(prior), dtype=prior.dtype, device=prior.device)
-            updated = torch.linalg.solve_ex(identity + prior @ moment, prior).result
-            updated = (updated + updated.T) / 2  # rounding would let it drift from symmetry
+            # (I + P A)^-1 P = L (I + L^T A L)^-1 L^T with P = L L^T: symmetric and positive whatever
+            # the rounding, which the recursion would not forgive over many batches.
+            root = torch.linalg.cholesky_ex(prior).L  # L [c, c]
+            inner = torch.linalg.cholesky_ex(identity + root.T @ moment @ root).L
+            half = torch.linalg.solve_triangular(inner, root.T, upper=False)
+            updated = half.T @ half  # P [c, c]
             step = updated @ (product - moment @ self.coefficients)  # G (Y - X B)
         self.coefficients.add_(step)
         self.covariance.copy_(updated + self.regularisation * identity)
