@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mlzoo_mdn.penalty import PenaltyMDN
     from mlzoo_mdn.recalibration import recalibrate
     from mlzoo_mdn.recursive import RecursiveMDN
-    from mlzoo_mdn.wrap import metadata_of, wrap
+    from mlzoo_mdn.wrapping import metadata_of, wrap
 
 __version__ = "0.1.0"
 
@@ -24,10 +24,10 @@ _HOMES = {
     "MetadataNorm": "mlzoo_mdn.layer",
     "PenaltyMDN": "mlzoo_mdn.penalty",
     "RecursiveMDN": "mlzoo_mdn.recursive",
-    "metadata_of": "mlzoo_mdn.wrap",
+    "metadata_of": "mlzoo_mdn.wrapping",
     "recalibrate": "mlzoo_mdn.recalibration",
     "squared_distance_correlation": "mlzoo_mdn.dcor",
-    "wrap": "mlzoo_mdn.wrap",
+    "wrap": "mlzoo_mdn.wrapping",
 }
 
 
