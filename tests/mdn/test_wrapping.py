@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import doctest
 import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -255,3 +257,13 @@ def test_public_names_and_the_documentations_example_work() -> None:
     results = doctest.testmod(wrapping)
     assert results.attempted > 0
     assert not results.failed
+
+
+def test_example_of_the_guide_on_a_3d_network_runs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "mdn.md").read_text(encoding="utf-8")
+    section = page.partition("## Behind any network")[2]
+    code = section.partition("```python\n")[2].partition("```")[0]
+    found: dict[str, Any] = {}
+    exec(code, found)
+    assert found["scores"].shape == (5, 1)
+    assert not any(isinstance(part, MetadataNorm) for part in found["network"].modules())
