@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from mlzoo_mdn.dcor import squared_distance_correlation
     from mlzoo_mdn.layer import MetadataNorm
     from mlzoo_mdn.model import MDN
+    from mlzoo_mdn.penalty import PenaltyMDN
     from mlzoo_mdn.recalibration import recalibrate
+    from mlzoo_mdn.recursive import RecursiveMDN
+    from mlzoo_mdn.wrapping import metadata_of, wrap
 
 __version__ = "0.1.0"
 
@@ -19,8 +22,12 @@ _HOMES = {
     "ConfoundedSplit": "mlzoo_mdn.confounded",
     "MDN": "mlzoo_mdn.model",
     "MetadataNorm": "mlzoo_mdn.layer",
+    "PenaltyMDN": "mlzoo_mdn.penalty",
+    "RecursiveMDN": "mlzoo_mdn.recursive",
+    "metadata_of": "mlzoo_mdn.wrapping",
     "recalibrate": "mlzoo_mdn.recalibration",
     "squared_distance_correlation": "mlzoo_mdn.dcor",
+    "wrap": "mlzoo_mdn.wrapping",
 }
 
 
@@ -35,6 +42,10 @@ __all__ = [
     "ConfoundedData",
     "ConfoundedSplit",
     "MetadataNorm",
+    "PenaltyMDN",
+    "RecursiveMDN",
+    "metadata_of",
     "recalibrate",
     "squared_distance_correlation",
+    "wrap",
 ]

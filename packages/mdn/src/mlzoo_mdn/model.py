@@ -1,4 +1,4 @@
-"""Metadata Normalization as an mlzoo model: the training loop and the two ways to evaluate."""
+"""Metadata Normalization and its family as an mlzoo model: the loop and the two ways to evaluate."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from torch.nn import functional
 from mlzoo.checkpoints import load_strict
 from mlzoo.errors import UsageError
 from mlzoo.runs import Run
-from mlzoo_mdn.config import MDNConfig
+from mlzoo_mdn import methods
+from mlzoo_mdn.config import LAYERS, MDNConfig
 from mlzoo_mdn.confounded import ConfoundedData, ConfoundedSplit
-from mlzoo_mdn.networks import ConfoundedClassifier
+from mlzoo_mdn.networks import FEATURES, ConfoundedClassifier
 from mlzoo_mdn.recalibration import recalibrate, running_statistics, using_statistics
+from mlzoo_mdn.residualise import Residualise
 from mlzoo_mdn.training import EarlyStopping, advance, optimizer_for, schedule_for, watches
 
 
 class MDN:
-    """Baseline, Linear or Conv network with Metadata Normalization (section 3 of the paper).
+    """Baseline, Linear or Conv network with Metadata Normalization (section 3 of the paper), or with
+    another method against confounders in its place.
 
     Args:
         config: the options.
@@ -37,15 +40,21 @@ class MDN:
         self.config = config
         self.data = data
         self.device = torch.device("cpu")
+        columns = _columns(data.train)
+        names = ("label", *data.metadata_names)
+        inputs = None
+        if config.method == "residualise":
+            images = torch.from_numpy(data.train.images)
+            inputs = Residualise(images, columns, ridge=config.ridge, names=names)
         self.network = ConfoundedClassifier(
-            config.network,
-            _columns(data.train),
+            config.network if config.method in LAYERS else "baseline",
+            columns,
             data.train.images.shape[1:],
-            estimator=config.estimator,
-            momentum=config.momentum,
-            ridge=config.ridge,
-            names=("label", *data.metadata_names),
+            method=config.method,
+            inputs=inputs,
+            **methods.layer_options(config, names),
         )
+        self.added_loss = methods.added_loss(config, self.network, columns, FEATURES)
         self.running: dict[str, Tensor] = {}
 
     @property
@@ -55,22 +64,28 @@ class MDN:
         return ("running",) if has_layers and self.config.statistics == "exact" else ()
 
     def to(self, device: torch.device | str) -> MDN:
-        """Move the network."""
+        """Move the network, and the adversary if there is one."""
         self.device = torch.device(device)
         self.network.to(self.device)
+        if self.added_loss is not None:
+            self.added_loss.to(self.device)
         return self
 
     def fit(self, run: Run) -> None:
-        """Binary cross entropy with Adam (section 4 of the spec of the original program)."""
+        """Binary cross entropy with Adam, and the losses that the method adds to it. Every method takes
+        one forward and one backward a step; what its losses train is settled by what they detach."""
         train = self.data.train
         images = torch.from_numpy(train.images).to(self.device)  # [N, C, H, W]
         label = torch.from_numpy(train.label).to(self.device, torch.float32)  # [N]
         metadata = _columns(train).to(self.device)  # [N, 1 + k]
 
-        optimizer = optimizer_for(self.config, self.network.parameters())
+        optimizer = optimizer_for(self.config, self.network, self.added_loss)
         schedule = schedule_for(self.config, optimizer)
         stopping = EarlyStopping(self.config.patience)
         network, step = run.prepare(self.network, optimizer)
+        added_loss = self.added_loss
+        if added_loss is not None and list(added_loss.parameters()):
+            added_loss = run.prepare(added_loss)
 
         for epoch in run.epochs(
             self.config.epochs,
@@ -82,16 +97,17 @@ class MDN:
             self.network.train()
             order = torch.randperm(len(label), generator=run.generator(epoch)).to(self.device)
             for batch in order.split(self.config.batch_size):
-                rows = run.share(batch)  # [m]
-                logit, _ = network(images[rows], metadata[rows])  # [m, 1]
+                rows = run.share(batch)  # [m]: all of it, or this process's part
+                logit, features = network(images[rows], metadata[rows])  # [m, 1], [m, 84]
                 losses = functional.binary_cross_entropy_with_logits(
                     logit.squeeze(1), label[rows], reduction="none"
                 )  # [m]
                 loss = run.mean(losses, len(batch))
+                added = added_loss(features, metadata[rows]) if added_loss else {}
                 step.zero_grad(set_to_none=True)
-                run.accelerator.backward(loss)
+                run.accelerator.backward(sum(added.values(), start=loss))
                 step.step()
-                run.log(loss=loss)
+                run.log(loss=loss, **added)
             watched = stopping.patience or watches(schedule)
             with run.plain_networks():
                 val_loss = run.on_main(self.val_loss) if watched else 0.0
@@ -155,8 +171,11 @@ class MDN:
             yield rows.to(self.device), metadata.to(self.device)
 
     def state_dict(self) -> dict[str, Any]:
-        """The network, and the running averages that recomputed statistics replaced."""
-        return {"network": self.network.state_dict(), "running": dict(self.running)}
+        """The network, the running averages that recomputed statistics replaced, and the adversary."""
+        state = {"network": self.network.state_dict(), "running": dict(self.running)}
+        if self.added_loss is not None:
+            state["added_loss"] = self.added_loss.state_dict()
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Strict.
@@ -165,6 +184,8 @@ class MDN:
             CheckpointError: keys or shapes do not fit this network.
         """
         load_strict(self.network, state["network"], "the checkpoint")
+        if self.added_loss is not None:
+            load_strict(self.added_loss, state.get("added_loss", {}), "the checkpoint")
         self.running = {name: value.to(self.device) for name, value in state["running"].items()}
 
 

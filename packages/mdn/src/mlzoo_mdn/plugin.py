@@ -47,11 +47,22 @@ PUBLISHED = {
     "momentum": 0.1,
     "statistics": "running",
 }
+# What the other methods' authors trained with, as far as this loop has it.
+AUTHORS = {
+    "recursive": {"method": "recursive", "batch_size": 128, "weight_decay": 1e-3},
+    "penalty": {
+        "method": "penalty",
+        "epochs": 100,
+        "learning_rate": 1e-5,
+        "schedule": "constant",
+    },
+    "adversary": {"method": "adversary", "batch_size": 96, "learning_rate": 2e-4},
+}
 
 
 @hookimpl
 def mlzoo_models() -> Iterator[ModelSpec]:
-    """Metadata Normalization in its three published networks."""
+    """Metadata Normalization in its three published networks, and its family."""
     yield ModelSpec(
         name="mdn",
         summary="Metadata Normalization: features without the effect of a confounder",
@@ -64,6 +75,7 @@ def mlzoo_models() -> Iterator[ModelSpec]:
             "synthetic": {**RECOMMENDED, "group_size": 1000},
             "synthetic/published": PUBLISHED,
             "synthetic/smoke": {"epochs": 4, "batch_size": 40, "group_size": 60},
+            **{f"synthetic/{method}": values for method, values in AUTHORS.items()},
             "custom": RECOMMENDED,
             "custom/smoke": {"epochs": 2, "batch_size": 40},
         },

@@ -81,6 +81,20 @@ def over_processes(part: Tensor, shared: bool) -> Tensor:
     return part
 
 
+def total(part: Tensor) -> Tensor:
+    """The sum of a number over all processes that share a batch, with its gradient.
+
+    A loss of such sums is the whole batch's in every process; averaging the processes' gradients, as
+    data parallel training does, then gives the whole batch's gradient.
+    """
+    if not is_shared():
+        return part
+    from torch.distributed.nn.functional import all_reduce
+
+    summed: Tensor = all_reduce(part)
+    return summed
+
+
 def without_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
     if not torch.amp.is_autocast_available(device.type):
         return contextlib.nullcontext()

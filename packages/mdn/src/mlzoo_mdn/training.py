@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from torch import nn
@@ -10,14 +9,27 @@ from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau
 
 from mlzoo_mdn.config import MDNConfig
+from mlzoo_mdn.penalty import coefficients_of
 
 Schedule = ReduceLROnPlateau | CosineAnnealingLR | LambdaLR
 
 
-def optimizer_for(config: MDNConfig, parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """Adam as published, or plain gradient descent."""
+def optimizer_for(config: MDNConfig, network: nn.Module, added: nn.Module | None) -> Optimizer:
+    """Adam or plain descent over the network; what a method trains beside it is a second group with
+    a rate of its own.
+
+    Both treat every parameter by itself, so two groups do what two optimizers would, in one step.
+    """
+    fitted = coefficients_of(network)
+    apart = {id(parameter) for parameter in fitted}
+    weights = [p for p in network.parameters() if id(p) not in apart]
+    groups: list[dict[str, Any]] = [{"params": weights, "weight_decay": config.weight_decay}]
+    if fitted:
+        groups.append({"params": fitted, "lr": config.penalty_learning_rate})
+    if added is not None and (adversary := list(added.parameters())):
+        groups.append({"params": adversary, "lr": config.adversary_learning_rate})
     kind = Adam if config.optimizer == "adam" else SGD
-    return kind(parameters, lr=config.learning_rate)
+    return kind(groups, lr=config.learning_rate)
 
 
 def schedule_for(config: MDNConfig, optimizer: Optimizer) -> Schedule:
