@@ -89,10 +89,21 @@ def total(part: Tensor) -> Tensor:
     """
     if not is_shared():
         return part
-    from torch.distributed.nn.functional import all_reduce
-
-    summed: Tensor = all_reduce(part)
+    summed: Tensor = _Total.apply(part)  # type: ignore[no-untyped-call]
     return summed
+
+
+class _Total(torch.autograd.Function):
+    """Every process's part is in every process's sum, so its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, part: Tensor) -> Tensor:
+        return over_processes(part.clone(), shared=True)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return over_processes(grad.clone(), shared=True)
 
 
 def without_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
