@@ -129,13 +129,14 @@ FLOORS = [
     {"errors", "specs", "signals"},
     {"hookspecs", "contracts", "files", "progress"},
     {"plugins", "config", "data", "checkpoints", "rng", "metrics_log", "selection", "verdict"},
-    {"registry"},
+    {"registry", "scaffold", "plugin_check"},
     {"run_directory"},
     {"run_status", "planning"},
     {"runs", "scoring"},
     {"report"},
     {"experiment"},
     {"cli", "testing"},
+    {"templates"},
 ]
 
 

@@ -77,15 +77,34 @@ def _evaluators(reg: Registry, task: str | None) -> list[dict[str, Any]]:
     ]
 
 
-def _plugins(reg: Registry, task: str | None) -> list[dict[str, Any]]:
-    used = {r.plugin for r in _of_task([*reg.models, *reg.datasets, *reg.evaluators], task)}
-    skipped = {failure.plugin: failure.reason for failure in reg.failures if failure.skipped}
-    rows = [(plugin, "ok") for plugin in reg.plugins if task is None or plugin in used]
-    rows += [(plugin, f"skipped: {reason}") for plugin, reason in skipped.items() if task is None]
-    return [
-        {"name": p.name, "distribution": p.distribution, "version": p.version, "status": status}
-        for p, status in rows
-    ]
+def plugin_rows(reg: Registry) -> list[dict[str, str]]:
+    """One row a plugin: its version, the range of mlzoo-core it declares, whether it is in use."""
+    reasons = {f.plugin: f for f in reversed(reg.failures)}  # the first of each
+    skipped = dict.fromkeys(f.plugin for f in reg.failures if f.skipped)
+    rows = []
+    for plugin in [*reg.plugins, *skipped]:
+        failure = reasons.get(plugin)
+        status = "ok"
+        if failure is not None:
+            status = f"{'skipped' if failure.skipped else 'needs a look'}: {failure.reason}"
+        rows.append(
+            {
+                "name": plugin.name,
+                "distribution": plugin.distribution,
+                "version": plugin.version,
+                "needs core": plugin.core_range or "any (undeclared)",
+                "status": status,
+            }
+        )
+    return rows
+
+
+def _plugins(reg: Registry, task: str | None) -> list[dict[str, str]]:
+    if task is None:
+        return plugin_rows(reg)
+    entries = _of_task([*reg.models, *reg.datasets, *reg.evaluators], task)
+    used = {entry.plugin.name for entry in entries}
+    return [row for row in plugin_rows(reg) if row["name"] in used]
 
 
 def _of_task(entries: Sequence[Registered], task: str | None) -> list[Registered]:

@@ -22,6 +22,7 @@ COMMANDS = {
     "eval": ("mlzoo.cli.eval:evaluate", "Score a finished run again from its checkpoint."),
     "report": ("mlzoo.cli.report:report", "Compare runs in one table: mean, spread, published."),
     "data": ("mlzoo.cli.data:data", "Look at datasets, verify files, write demo data."),
+    "plugin": ("mlzoo.cli.plugin:plugin", "Begin a plugin, check one, see what is wrong."),
 }
 
 
