@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,20 +24,11 @@ from mlzoo.plugins import Registered
 from mlzoo.progress import Progress
 from mlzoo.registry import registry, resolve
 from mlzoo.run_directory import RunRecord
-from mlzoo.specs import DatasetSpec, EvaluatorSpec, ModelSpec, Ref
+from mlzoo.specs import DatasetSpec, ModelSpec, refs_of
 
 HEAVY = ("torch", "numpy", "pydantic", "transformers", "sklearn", "scipy", "matplotlib", "h5py")
 MOST_OPTIONS = 40
 SMOKE = "smoke"
-
-
-def refs_of(spec: DatasetSpec | ModelSpec | EvaluatorSpec) -> Iterator[tuple[str, Ref]]:
-    """Every Ref of a spec with the name of its field."""
-    for name in ("load", "config", "prepare", "demo", "factory", "predict", "weights", "score"):
-        ref = getattr(spec, name, None)
-        if ref is not None:
-            yield name, ref
-    yield from getattr(spec, "figures", {}).items()
 
 
 def check_loads(distribution: str | None = None) -> None:

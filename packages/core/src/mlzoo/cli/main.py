@@ -23,6 +23,7 @@ COMMANDS = {
     "report": ("mlzoo.cli.report:report", "Compare runs in one table: mean, spread, published."),
     "data": ("mlzoo.cli.data:data", "Look at datasets, verify files, write demo data."),
     "plugin": ("mlzoo.cli.plugin:plugin", "Begin a plugin, check one, see what is wrong."),
+    "doctor": ("mlzoo.cli.doctor:doctor", "Look for trouble: torch, plugins, data, folders."),
 }
 
 
