@@ -7,7 +7,9 @@ from shlex import quote
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from mlzoo.cli import completion
 from mlzoo.cli.output import check_task, installed, json_option, print_json, print_table
 from mlzoo.data.manifest import human_size
 from mlzoo.errors import UsageError
@@ -26,7 +28,7 @@ def data() -> None:
 
 
 @data.command("list")
-@click.option("--task", help="Only this task's.")
+@click.option("--task", help="Only this task's.", shell_complete=completion.tasks)
 @_data_dir
 @json_option
 def list_datasets(task: str | None, data_dir: Path | None, as_json: bool) -> None:
@@ -63,7 +65,7 @@ def list_datasets(task: str | None, data_dir: Path | None, as_json: bool) -> Non
 
 
 @data.command("info")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.datasets)
 @json_option
 @click.pass_context
 def info_of(ctx: click.Context, name: str, as_json: bool) -> None:
@@ -84,7 +86,7 @@ def info_of(ctx: click.Context, name: str, as_json: bool) -> None:
 
 
 @data.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.datasets)
 @_data_dir
 @json_option
 def verify(name: str, data_dir: Path | None, as_json: bool) -> None:
@@ -112,7 +114,7 @@ def verify(name: str, data_dir: Path | None, as_json: bool) -> None:
 
 
 @data.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.datasets)
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--seed", type=click.IntRange(0), default=0, help="[0]")
 @json_option
@@ -161,6 +163,12 @@ class _ShowGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         return args[0], _show_command(installed().dataset(args[0])), args[1:]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        named = completion.matching(
+            ((r.spec.name, r.spec.summary) for r in installed().datasets), incomplete
+        )
+        return named or super().shell_complete(ctx, incomplete)
 
 
 @data.group(cls=_ShowGroup, subcommand_metavar="NAME [OPTIONS]")

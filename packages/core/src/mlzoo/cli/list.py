@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mlzoo.cli import completion
 from mlzoo.cli.output import check_task, installed, json_option, print_json, print_table
 from mlzoo.plugins import Registered
 from mlzoo.registry import Registry
@@ -16,7 +17,7 @@ KINDS = ("models", "datasets", "evaluators", "plugins")
 
 @click.command("list")
 @click.argument("kind", type=click.Choice(KINDS), required=False)
-@click.option("--task", help="Only what works on this task.")
+@click.option("--task", help="Only what works on this task.", shell_complete=completion.tasks)
 @json_option
 def list_command(kind: str | None, task: str | None, as_json: bool) -> None:
     """List what is installed: models, datasets, evaluators, plugins."""

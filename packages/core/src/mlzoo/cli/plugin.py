@@ -7,6 +7,7 @@ from shlex import quote
 
 import click
 
+from mlzoo.cli import completion
 from mlzoo.cli.list import plugin_rows
 from mlzoo.cli.output import installed, json_option, print_json, print_table
 
@@ -36,7 +37,7 @@ def new(name: str, folder: Path) -> None:
 
 
 @plugin.command()
-@click.argument("target", metavar="DIST|PATH")
+@click.argument("target", metavar="DIST|PATH", shell_complete=completion.plugins)
 @json_option
 def check(target: str, as_json: bool) -> None:
     """Run the contract suite over an installed distribution, or over a source folder.
