@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -162,7 +164,8 @@ class _ShowGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        return args[0], _show_command(installed().dataset(args[0])), args[1:]
+        with redirect_stdout(sys.stderr):  # what a plugin prints is neither help nor a completion
+            return args[0], _show_command(installed().dataset(args[0])), args[1:]
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         named = completion.matching(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +37,13 @@ class RunGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return args[0], build_command(args[0], args[1:]), args[1:]
-        except MlzooError:
-            if not ctx.resilient_parsing:  # i.e. unless words are completed
-                raise
-            return args[0], build_command(args[0], []), args[1:]
+        with redirect_stdout(sys.stderr):  # what a plugin prints is neither help nor a completion
+            try:
+                return args[0], build_command(args[0], args[1:]), args[1:]
+            except MlzooError:
+                if not ctx.resilient_parsing:  # i.e. unless words are completed
+                    raise
+                return args[0], build_command(args[0], []), args[1:]
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         named = completion.matching(
