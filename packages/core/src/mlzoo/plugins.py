@@ -29,7 +29,7 @@ HOOKS: dict[str, type[Spec]] = {
     "mlzoo_models": ModelSpec,
     "mlzoo_evaluators": EvaluatorSpec,
 }
-CORE = re.compile(r"mlzoo[-_.]+core\b", re.IGNORECASE)
+CORE = re.compile(r"mlzoo[-_.]+core(?![\w.-])", re.IGNORECASE)
 """How a requirement on the core begins."""
 _BOUND = re.compile(r"(>=|<=|>|<)\s*(\d+(?:\.\d+)*)")
 _ORDER = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}

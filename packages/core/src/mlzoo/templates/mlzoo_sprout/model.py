@@ -16,7 +16,7 @@ from .data import CORNERS, ClusterData
 
 
 class ClusterModel:
-    """A network with one hidden layer. The loop in ``fit`` is yours; ``run`` brings the services."""
+    """A network with one hidden layer. The loop is yours; ``run`` brings the services."""
 
     def __init__(self, config: ModelConfig, data: ClusterData) -> None:
         self.config, self.data = config, data
