@@ -181,6 +181,7 @@ def test_plugin_for_another_core_is_skipped_before_it_is_imported(site):
     (failure,) = found.failures
     wanted = f"mlzoo-later 1.0 needs mlzoo-core>=0.3, installed is {mlzoo.__version__}"
     assert failure.reason == wanted
+    assert "python -m pip install --upgrade mlzoo-later" in failure.fix
     assert "python -m pip uninstall mlzoo-later" in str(failure)
 
 

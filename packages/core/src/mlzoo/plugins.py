@@ -74,11 +74,11 @@ class Failure:
     reason: str
     skipped: bool = True
     trace: str = field(default="", compare=False)
+    fix: str = field(default="", compare=False)
 
-    @property
-    def fix(self) -> str:
-        """What to type."""
-        return f"Remove it with: {self.plugin.uninstall}"
+    def __post_init__(self) -> None:
+        if not self.fix:
+            object.__setattr__(self, "fix", f"Remove it with: {self.plugin.uninstall}")
 
     def __str__(self) -> str:
         verb = "is skipped" if self.skipped else "needs a look"
@@ -115,7 +115,9 @@ def discover(points: Iterable[EntryPoint] | None = None) -> Discovery:
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # a plugin may even call sys.exit while it is imported
-            found.failures.append(Failure(plugin, _reason(error), trace=traceback.format_exc()))
+            fix = error.fix if isinstance(error, PluginError) else ""
+            trace = traceback.format_exc()
+            found.failures.append(Failure(plugin, _reason(error), trace=trace, fix=fix))
         else:
             found.plugins.append(plugin)
             found.registered.extend(Registered(spec, plugin) for spec in specs)
@@ -155,8 +157,10 @@ def check_range(plugin: Plugin) -> None:
         PluginError: the installed core is outside the range that its distribution declares.
     """
     if plugin.core_range and not fits(__version__, plugin.core_range):
+        upgrade = f"python -m pip install --upgrade {plugin.distribution}"
         raise PluginError(
-            f"{plugin} needs mlzoo-core{plugin.core_range}, installed is {__version__}"
+            f"{plugin} needs mlzoo-core{plugin.core_range}, installed is {__version__}",
+            f"Upgrade it ({upgrade}) or remove it: {plugin.uninstall}",
         )
 
 

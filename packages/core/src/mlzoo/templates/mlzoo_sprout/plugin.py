@@ -1,4 +1,4 @@
-"""What this package brings. ``mlzoo list`` reads this module: it imports neither numpy nor torch."""
+"""What this package brings. ``mlzoo list`` reads this module, so it imports nothing heavy."""
 
 from collections.abc import Iterator
 
@@ -34,7 +34,7 @@ def mlzoo_models() -> Iterator[ModelSpec]:
             venue="Where it appeared",
             year=2026,
             url="https://doi.org/",
-            bibtex="@misc{sprout, title={The title of the paper}, year={2026}}",
+            bibtex="@misc{sprout, title={The title of the paper}}",
         ),
         config="mlzoo_sprout.config:ModelConfig",
         factory="mlzoo_sprout.model:ClusterModel",
