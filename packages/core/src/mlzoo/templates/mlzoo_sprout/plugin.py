@@ -41,7 +41,8 @@ def mlzoo_models() -> Iterator[ModelSpec]:
         default_dataset="sprout-clusters",
         presets={
             "sprout-clusters": {"epochs": 20},
-            "sprout-clusters/smoke": {"epochs": 2, "samples": 40},  # for the contract suite
+            # What the contract suite trains, in seconds.
+            "sprout-clusters/smoke": {"epochs": 2, "samples": 40},
         },
     )
 
