@@ -26,7 +26,7 @@ nox.options.sessions = ["tests", "lint", "types"]
 CONSTRAINTS = Path("constraints.txt")  # nox works in the folder of this file
 PYPROJECTS = sorted(Path("packages").glob("*/pyproject.toml"))
 PAPERS = [path.parent.name for path in PYPROJECTS if path.parent.name != "core"]
-TEST_TOOLS = ("pytest", "pytest-xdist", "hypothesis")
+TEST_TOOLS = ("pytest", "pytest-xdist", "hypothesis", "hatchling", "editables", "pip")
 
 
 @cache

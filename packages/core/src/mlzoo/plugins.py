@@ -7,7 +7,9 @@ and nothing more: the command line and all other plugins go on.
 from __future__ import annotations
 
 import difflib
+import operator
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
@@ -18,7 +20,7 @@ from typing import Any
 
 import pluggy
 
-from mlzoo import hookspecs
+from mlzoo import __version__, hookspecs
 from mlzoo.errors import PluginError
 from mlzoo.specs import DatasetSpec, EvaluatorSpec, ModelSpec, Spec
 
@@ -27,16 +29,25 @@ HOOKS: dict[str, type[Spec]] = {
     "mlzoo_models": ModelSpec,
     "mlzoo_evaluators": EvaluatorSpec,
 }
+CORE = re.compile(r"mlzoo[-_.]+core(?![\w.-])", re.IGNORECASE)
+"""How a requirement on the core begins."""
+_BOUND = re.compile(r"(>=|<=|>|<)\s*(\d+(?:\.\d+)*)")
+_ORDER = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """An entry point of the group ``mlzoo`` and the distribution that brought it."""
+    """An entry point of the group ``mlzoo`` and the distribution that brought it.
+
+    ``core_range`` is the range of ``mlzoo-core`` its distribution declares, which is the range of the
+    hooks' versions it was written for; empty if it declares none.
+    """
 
     name: str
     module: str
     distribution: str
     version: str
+    core_range: str = ""
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.version}"
@@ -63,13 +74,15 @@ class Failure:
     reason: str
     skipped: bool = True
     trace: str = field(default="", compare=False)
+    fix: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.fix:
+            object.__setattr__(self, "fix", f"Remove it with: {self.plugin.uninstall}")
 
     def __str__(self) -> str:
         verb = "is skipped" if self.skipped else "needs a look"
-        return (
-            f"plugin '{self.plugin.name}' ({self.plugin}) {verb}: {self.reason}\n"
-            f"Remove it with: {self.plugin.uninstall}"
-        )
+        return f"plugin '{self.plugin.name}' ({self.plugin}) {verb}: {self.reason}\n{self.fix}"
 
 
 @dataclass
@@ -102,7 +115,9 @@ def discover(points: Iterable[EntryPoint] | None = None) -> Discovery:
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # a plugin may even call sys.exit while it is imported
-            found.failures.append(Failure(plugin, _reason(error), trace=traceback.format_exc()))
+            fix = error.fix if isinstance(error, PluginError) else ""
+            trace = traceback.format_exc()
+            found.failures.append(Failure(plugin, _reason(error), trace=trace, fix=fix))
         else:
             found.plugins.append(plugin)
             found.registered.extend(Registered(spec, plugin) for spec in specs)
@@ -125,16 +140,54 @@ def _chosen(points: Iterable[EntryPoint]) -> Iterator[tuple[Plugin, EntryPoint]]
 
 
 def _describe(point: EntryPoint) -> Plugin:
-    distribution = point.dist
-    name = distribution.name if distribution else "unknown distribution"
-    version = distribution.version if distribution else "?"
-    return Plugin(name=point.name, module=point.value, distribution=name, version=version)
+    if point.dist is None:
+        return Plugin(point.name, point.value, "unknown distribution", "?")
+    facts = point.dist.metadata  # parsed anew at each access
+    lines = facts.get_all("Requires-Dist") or []
+    own = [line for line in lines if CORE.match(line) and "extra ==" not in line]
+    ranges = [line.partition(";")[0].split("]")[-1] for line in own]
+    declared = ",".join(filter(None, (CORE.sub("", text).strip(" ()") for text in ranges)))
+    return Plugin(point.name, point.value, facts["Name"], facts["Version"], declared)
+
+
+def check_range(plugin: Plugin) -> None:
+    """Refuse a plugin that was written for another core.
+
+    Raises:
+        PluginError: the installed core is outside the range that its distribution declares.
+    """
+    if plugin.core_range and not fits(__version__, plugin.core_range):
+        upgrade = f"python -m pip install --upgrade {plugin.distribution}"
+        raise PluginError(
+            f"{plugin} needs mlzoo-core{plugin.core_range}, installed is {__version__}",
+            f"Upgrade it ({upgrade}) or remove it: {plugin.uninstall}",
+        )
+
+
+def fits(version: str, declared: str) -> bool:
+    """Whether a version lies in a range of versions such as ``>=0.1,<0.2``."""
+    bounds = [_BOUND.fullmatch(part.strip()) for part in declared.split(",")]
+    if _BOUND.fullmatch(f">={version}") and all(bounds):
+        # What nearly everybody writes is compared here: packaging would cost every start 15 ms.
+        mine = _release(version)
+        return all(_ORDER[m[1]](mine, _release(m[2])) for m in bounds if m)
+    from packaging.specifiers import SpecifierSet
+
+    return SpecifierSet(declared).contains(version, prereleases=True)
+
+
+def _release(version: str) -> list[int]:
+    numbers = [int(part) for part in version.split(".")]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return numbers
 
 
 def _load(
     manager: pluggy.PluginManager, plugin: Plugin, point: EntryPoint, failures: list[Failure]
 ) -> list[Spec]:
     """Import one plugin and collect its specs; a misspelt hook is reported, the rest is kept."""
+    check_range(plugin)
     module = point.load()
     try:
         manager.register(module, name=f"{plugin.distribution}:{plugin.name}")

@@ -7,7 +7,7 @@ is the same. Anything heavy is named by a :data:`Ref`, so that declaring it impo
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
@@ -219,3 +219,12 @@ class EvaluatorSpec:
 
 
 Spec: TypeAlias = DatasetSpec | ModelSpec | EvaluatorSpec
+
+
+def refs_of(spec: Spec) -> Iterator[tuple[str, Ref]]:
+    """Every Ref of a spec with the name of its field."""
+    for name in ("load", "config", "prepare", "demo", "factory", "predict", "weights", "score"):
+        ref = getattr(spec, name, None)
+        if ref is not None:
+            yield name, ref
+    yield from getattr(spec, "figures", {}).items()

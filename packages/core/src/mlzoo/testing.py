@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,20 +24,20 @@ from mlzoo.plugins import Registered
 from mlzoo.progress import Progress
 from mlzoo.registry import registry, resolve
 from mlzoo.run_directory import RunRecord
-from mlzoo.specs import DatasetSpec, EvaluatorSpec, ModelSpec, Ref
+from mlzoo.specs import DatasetSpec, ModelSpec, refs_of
 
 HEAVY = ("torch", "numpy", "pydantic", "transformers", "sklearn", "scipy", "matplotlib", "h5py")
 MOST_OPTIONS = 40
 SMOKE = "smoke"
 
 
-def refs_of(spec: DatasetSpec | ModelSpec | EvaluatorSpec) -> Iterator[tuple[str, Ref]]:
-    """Every Ref of a spec with the name of its field."""
-    for name in ("load", "config", "prepare", "demo", "factory", "predict", "weights", "score"):
-        ref = getattr(spec, name, None)
-        if ref is not None:
-            yield name, ref
-    yield from getattr(spec, "figures", {}).items()
+def check_loads(distribution: str | None = None) -> None:
+    """Discovery takes all plugins of a distribution as they are, and finds at least one."""
+    reg = registry()
+    wrong = [f for f in reg.failures if distribution in (None, f.plugin.distribution)]
+    assert not wrong, "; ".join(f"{f.plugin}: {f.reason}" for f in wrong)
+    found = [plugin for plugin in reg.plugins if distribution in (None, plugin.distribution)]
+    assert found, f"no plugin of the distribution {distribution!r} is installed"
 
 
 def check_refs(entry: Registered) -> None:
@@ -72,7 +72,8 @@ def check_presets(entry: Registered) -> None:
 def check_default_dataset(entry: Registered) -> None:
     """``mlzoo run NAME`` needs no files, and can be tried in seconds."""
     spec: ModelSpec = entry.spec
-    assert registry().dataset(spec.default_dataset, spec.task).spec.embedded
+    dataset = registry().dataset(spec.default_dataset, spec.task).spec
+    assert dataset.embedded, f"{spec.name}: its default dataset {dataset.name} needs files"
     assert f"{spec.default_dataset}/{SMOKE}" in spec.presets, f"{spec.name} has no smoke preset"
 
 
@@ -83,7 +84,8 @@ def check_published(entry: Registered) -> None:
     for number in spec.published:
         assert number.metric in metrics, f"{spec.name}: no metric {number.metric!r}"
         assert number.source, f"{spec.name}: {number.metric} names no source"
-        assert number.selection in ("val", "last", "test", "unknown")
+        known = number.selection in ("val", "last", "test", "unknown")
+        assert known, f"{spec.name}: {number.metric} has the unknown selection {number.selection!r}"
 
 
 def check_listing_is_light(distribution: str | None = None) -> None:
@@ -106,15 +108,17 @@ def smoke_run(entry: Registered, out: Path, **changes: Any) -> Result:
 def check_scores(entry: Registered, result: Result) -> None:
     """The result has every scored split, finite main metrics, and stored predictions."""
     main = result.results["main_metric"]
-    assert "test" in result.metrics
+    assert "test" in result.metrics, f"{entry.spec.name}: the split test is not scored"
     for split, metrics in result.metrics.items():
         assert math.isfinite(metrics[main]), f"{entry.spec.name}: {main} on {split} is not finite"
-        assert (result.directory / "predictions" / f"{split}.npz").is_file()
+        kept = result.directory / "predictions" / f"{split}.npz"
+        assert kept.is_file(), f"{entry.spec.name}: the predictions of {split} are not stored"
 
 
 def check_eval_equals_results(result: Result) -> None:
     """Scoring the checkpoint again gives results.json's numbers."""
-    assert same(evaluate(result.directory, device="cpu"), result.metrics)
+    again = evaluate(result.directory, device="cpu")
+    assert same(again, result.metrics), f"scored again: {again}, in results.json: {result.metrics}"
 
 
 def check_resume_is_exact(entry: Registered, straight: Result, out: Path) -> None:
@@ -212,6 +216,9 @@ class ContractSuite:
     def smoke(cls, model: Registered, tmp_path_factory: pytest.TempPathFactory) -> Result:
         """One smoke run a model, shared by the checks that only read it."""
         return smoke_run(model, tmp_path_factory.mktemp("smoke"))
+
+    def test_plugin_loads_without_complaint(self) -> None:
+        check_loads(self.distribution)
 
     def test_listing_imports_nothing_heavy(self) -> None:
         check_listing_is_light(self.distribution)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from mlzoo.cli import completion
 from mlzoo.cli.byte_progress import byte_progress, checking
 from mlzoo.cli.download import download
 from mlzoo.cli.output import check_task, installed, json_option, print_json, print_table
@@ -31,7 +35,7 @@ data.add_command(download)
 
 
 @data.command("list")
-@click.option("--task", help="Only this task's.")
+@click.option("--task", help="Only this task's.", shell_complete=completion.tasks)
 @_data_dir
 @json_option
 def list_datasets(task: str | None, data_dir: Path | None, as_json: bool) -> None:
@@ -68,7 +72,7 @@ def list_datasets(task: str | None, data_dir: Path | None, as_json: bool) -> Non
 
 
 @data.command("info")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.datasets)
 @json_option
 @click.pass_context
 def info_of(ctx: click.Context, name: str, as_json: bool) -> None:
@@ -89,7 +93,7 @@ def info_of(ctx: click.Context, name: str, as_json: bool) -> None:
 
 
 @data.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.datasets)
 @_data_dir
 @json_option
 def verify(name: str, data_dir: Path | None, as_json: bool) -> None:
@@ -118,7 +122,7 @@ def verify(name: str, data_dir: Path | None, as_json: bool) -> None:
 
 
 @data.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.datasets)
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--seed", type=click.IntRange(0), default=0, help="[0]")
 @json_option
@@ -166,7 +170,14 @@ class _ShowGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        return args[0], _show_command(installed().dataset(args[0])), args[1:]
+        with redirect_stdout(sys.stderr):  # what a plugin prints is neither help nor a completion
+            return args[0], _show_command(installed().dataset(args[0])), args[1:]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        named = completion.matching(
+            ((r.spec.name, r.spec.summary) for r in installed().datasets), incomplete
+        )
+        return named or super().shell_complete(ctx, incomplete)
 
 
 @data.group(cls=_ShowGroup, subcommand_metavar="NAME [OPTIONS]")

@@ -6,13 +6,24 @@ from pathlib import Path
 
 import click
 
+from mlzoo.cli import completion
 from mlzoo.cli.output import installed, json_option, print_json
 
 
 @click.command("eval")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--dataset", metavar="NAME", help="another dataset of the same task")
-@click.option("--evaluator", metavar="NAME", help="only this evaluator")
+@click.argument("run", type=click.Path(path_type=Path), shell_complete=completion.runs)
+@click.option(
+    "--dataset",
+    metavar="NAME",
+    help="another dataset of the same task",
+    shell_complete=completion.datasets,
+)
+@click.option(
+    "--evaluator",
+    metavar="NAME",
+    help="only this evaluator",
+    shell_complete=completion.evaluators,
+)
 @click.option(
     "--select", type=click.Choice(["best", "last"]), default="best", help="checkpoint  [best]"
 )

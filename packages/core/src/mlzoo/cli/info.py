@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mlzoo.cli import completion
 from mlzoo.cli.output import installed, json_option, print_json, print_table
 from mlzoo.data.manifest import human_size
 from mlzoo.errors import UsageError, did_you_mean
@@ -16,7 +17,7 @@ from mlzoo.specs import DatasetSpec, EvaluatorSpec, ModelSpec
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.anything)
 @click.option("--bibtex", is_flag=True, help="Only the citation.")
 @json_option
 def info(name: str, bibtex: bool, as_json: bool) -> None:

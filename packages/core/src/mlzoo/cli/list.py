@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mlzoo.cli import completion
 from mlzoo.cli.output import check_task, installed, json_option, print_json, print_table
 from mlzoo.plugins import Registered
 from mlzoo.registry import Registry
@@ -16,7 +17,7 @@ KINDS = ("models", "datasets", "evaluators", "plugins")
 
 @click.command("list")
 @click.argument("kind", type=click.Choice(KINDS), required=False)
-@click.option("--task", help="Only what works on this task.")
+@click.option("--task", help="Only what works on this task.", shell_complete=completion.tasks)
 @json_option
 def list_command(kind: str | None, task: str | None, as_json: bool) -> None:
     """List what is installed: models, datasets, evaluators, plugins."""
@@ -77,15 +78,34 @@ def _evaluators(reg: Registry, task: str | None) -> list[dict[str, Any]]:
     ]
 
 
-def _plugins(reg: Registry, task: str | None) -> list[dict[str, Any]]:
-    used = {r.plugin for r in _of_task([*reg.models, *reg.datasets, *reg.evaluators], task)}
-    skipped = {failure.plugin: failure.reason for failure in reg.failures if failure.skipped}
-    rows = [(plugin, "ok") for plugin in reg.plugins if task is None or plugin in used]
-    rows += [(plugin, f"skipped: {reason}") for plugin, reason in skipped.items() if task is None]
-    return [
-        {"name": p.name, "distribution": p.distribution, "version": p.version, "status": status}
-        for p, status in rows
-    ]
+def plugin_rows(reg: Registry) -> list[dict[str, str]]:
+    """One row a plugin: its version, the range of mlzoo-core it declares, whether it is in use."""
+    reasons = {f.plugin: f for f in reversed(reg.failures)}  # the first of each
+    skipped = dict.fromkeys(f.plugin for f in reg.failures if f.skipped)
+    rows = []
+    for plugin in [*reg.plugins, *skipped]:
+        failure = reasons.get(plugin)
+        status = "ok"
+        if failure is not None:
+            status = f"{'skipped' if failure.skipped else 'needs a look'}: {failure.reason}"
+        rows.append(
+            {
+                "name": plugin.name,
+                "distribution": plugin.distribution,
+                "version": plugin.version,
+                "needs core": plugin.core_range or "any (undeclared)",
+                "status": status,
+            }
+        )
+    return rows
+
+
+def _plugins(reg: Registry, task: str | None) -> list[dict[str, str]]:
+    if task is None:
+        return plugin_rows(reg)
+    entries = _of_task([*reg.models, *reg.datasets, *reg.evaluators], task)
+    used = {entry.plugin.name for entry in entries}
+    return [row for row in plugin_rows(reg) if row["name"] in used]
 
 
 def _of_task(entries: Sequence[Registered], task: str | None) -> list[Registered]:

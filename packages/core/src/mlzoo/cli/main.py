@@ -7,13 +7,16 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from mlzoo.errors import MlzooError, UsageError
 from mlzoo.launch import JobFailedError
 from mlzoo.machine import is_follower
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "list": (
@@ -29,6 +32,9 @@ COMMANDS = {
         "mlzoo.cli.data:data",
         "Look at datasets, download and verify files, write demo data.",
     ),
+    "plugin": ("mlzoo.cli.plugin:plugin", "Begin a plugin, check one, see what is wrong."),
+    "completion": ("mlzoo.cli.completion:completion", "Script that completes words in your shell."),
+    "doctor": ("mlzoo.cli.doctor:doctor", "Look for trouble: torch, plugins, data, folders."),
 }
 
 
@@ -48,11 +54,18 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+        known = args[0].startswith("-") or args[0] in COMMANDS
+        if not known and not ctx.resilient_parsing:  # i.e. while words are completed
             from mlzoo.errors import UsageError, did_you_mean
 
             raise UsageError(f"no command named {args[0]!r}.", did_you_mean(args[0], COMMANDS))
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from mlzoo.cli.completion import matching
+
+        summaries = ((name, summary) for name, (_, summary) in COMMANDS.items())
+        return matching(summaries, incomplete) or super().shell_complete(ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -73,6 +86,10 @@ def cli(debug: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Entry point of the command ``mlzoo``: exit 0 when done, 2 for usage, 1 for failure."""
+    if "_MLZOO_COMPLETE" in os.environ:
+        from mlzoo.cli.completion import answer
+
+        sys.exit(answer(cli))
     words = sys.argv[1:] if arguments is None else arguments
     sys.exit(guarded(words))
 

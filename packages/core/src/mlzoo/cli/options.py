@@ -8,6 +8,7 @@ from typing import Any, get_origin
 
 import click
 
+from mlzoo.cli.completion import words
 from mlzoo.config import Option, Options, OptionSet, unwrap
 
 _METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
@@ -42,6 +43,7 @@ class ConfigOption(click.Option):
             settings = {}
         elif option.choices:
             settings["metavar"] = "[" + "|".join(option.choices) + "]"
+            settings["shell_complete"] = words(option.choices)
         else:
             listed = get_origin(inner) in (list, tuple)
             settings["metavar"] = "A,B,..." if listed else _METAVARS.get(inner, "TEXT")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlzoo.cli import completion
 from mlzoo.cli.output import installed, json_option, print_json
 from mlzoo.errors import MlzooError
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument(
+    "runs", nargs=-1, required=True, type=click.Path(path_type=Path), shell_complete=completion.runs
+)
 @click.option(
     "--format", "form", type=click.Choice(["table", "md", "csv"]), default="table", help="[table]"
 )

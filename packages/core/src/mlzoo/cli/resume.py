@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from mlzoo.cli import completion
 from mlzoo.cli.output import installed, json_option, print_json, start_job
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), shell_complete=completion.unfinished_runs)
 @click.option("--device", help="auto, cpu, cuda, ...  [the run's own]")
 @click.option("--devices", type=click.IntRange(1), default=1, help="processes, one a device  [1]")
 @click.option("--compile/--no-compile", default=None, help="torch.compile  [as the run began]")

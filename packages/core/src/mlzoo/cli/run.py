@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from mlzoo.cli import completion
 from mlzoo.cli.options import (
     OptionsCommand,
     config_options,
@@ -41,7 +45,19 @@ class RunGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        return args[0], build_command(args[0], args[1:]), args[1:]
+        with redirect_stdout(sys.stderr):  # what a plugin prints is neither help nor a completion
+            try:
+                return args[0], build_command(args[0], args[1:]), args[1:]
+            except MlzooError:
+                if not ctx.resilient_parsing:  # i.e. unless words are completed
+                    raise
+                return args[0], build_command(args[0], []), args[1:]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        named = completion.matching(
+            ((r.spec.name, r.spec.summary) for r in installed().models), incomplete
+        )
+        return named or super().shell_complete(ctx, incomplete)
 
 
 @click.group(cls=RunGroup, subcommand_metavar="MODEL [OPTIONS]")
@@ -103,11 +119,28 @@ def _machine_options(variants: list[str]) -> list[click.Option]:
     )
     folder = click.Path(file_okay=False, path_type=Path)
     return [
-        click.Option(["--dataset"], metavar="NAME", help="dataset of the model's task"),
-        click.Option(["--preset"], metavar="NAME", help=preset),
-        click.Option(["--config"], metavar="FILE", help="file of options: .json, .toml, .yaml"),
+        click.Option(
+            ["--dataset"],
+            metavar="NAME",
+            help="dataset of the model's task",
+            shell_complete=completion.datasets_of_model,
+        ),
+        click.Option(
+            ["--preset"], metavar="NAME", help=preset, shell_complete=completion.words(variants)
+        ),
+        click.Option(
+            ["--config"],
+            metavar="FILE",
+            help="file of options: .json, .toml, .yaml",
+            shell_complete=completion.files,
+        ),
         click.Option(["--seeds"], metavar="0-4", help="several runs, one a seed, and their spread"),
-        click.Option(["--device"], default="auto", help="auto, cpu, cuda, cuda:1  [auto]"),
+        click.Option(
+            ["--device"],
+            default="auto",
+            help="auto, cpu, cuda, cuda:1  [auto]",
+            shell_complete=completion.words(("auto", "cpu", "cuda")),
+        ),
         click.Option(
             ["--devices"], type=click.IntRange(1), default=1, help="processes, one a device  [1]"
         ),

@@ -134,7 +134,7 @@ class _Cache:
     """Digests by path, size and time of change; losing it costs only time."""
 
     def __init__(self) -> None:
-        self.path = _cache_folder() / "checksums.json"
+        self.path = cache_folder() / "checksums.json"
         self.changed = False
         try:
             loaded = json.loads(self.path.read_text(encoding="utf-8"))
@@ -161,7 +161,8 @@ class _Cache:
                 return  # a cache that cannot be kept is no failure
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """``MLZOO_CACHE``, else the platform's user cache folder."""
     if named := os.environ.get("MLZOO_CACHE"):
         return Path(named)
     from platformdirs import user_cache_path

@@ -1,0 +1,1 @@
+"""The model ``sprout`` as a plugin of mlzoo."""
