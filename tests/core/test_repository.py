@@ -128,7 +128,8 @@ def test_package_carries_the_licence_of_the_repository(package: Path) -> None:
 FLOORS = [
     {"errors", "specs", "signals"},
     {"hookspecs", "contracts", "files", "progress"},
-    {"plugins", "config", "data", "checkpoints", "rng", "metrics_log", "selection", "verdict"},
+    {"plugins", "config", "data", "checkpoints", "rng", "metrics_log", "prediction", "selection"}
+    | {"verdict"},
     {"registry"},
     {"run_directory"},
     {"run_status", "planning"},

@@ -1,9 +1,9 @@
-"""Glue of dataset, model and evaluators: run, resume, evaluate."""
+"""Glue of dataset, model and evaluators: run, resume, evaluate, predict."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
@@ -11,11 +11,12 @@ from typing import Any
 
 from mlzoo.contracts import Model, TaskData
 from mlzoo.data.root import data_root
-from mlzoo.errors import RunError, UsageError
+from mlzoo.errors import DataError, MlzooError, PluginError, RunError, UsageError
 from mlzoo.files import write_json
 from mlzoo.planning import Plan, load, make_plan, plan_of
+from mlzoo.prediction import Columns, checked_columns
 from mlzoo.progress import Progress, default_progress
-from mlzoo.registry import registry
+from mlzoo.registry import registry, resolve
 from mlzoo.report.figures import draw
 from mlzoo.run_directory import (
     RunInfo,
@@ -194,6 +195,64 @@ def evaluate(
     return {split: metrics for split, (metrics, _) in scored.items()}
 
 
+def predict(
+    directory: Path | str,
+    inputs: Sequence[Path | str],
+    *,
+    device: str = "auto",
+    data_dir: Path | str | None = None,
+    progress: Progress | None = None,
+) -> Columns:
+    """Predict new inputs with a finished run's selected weights: columns of equal length by name.
+
+    The data that the run was trained with is loaded too, as the model is built for it.
+
+    Args:
+        directory: the run.
+        inputs: files; the model says which kinds it reads.
+        device: as in :func:`run`.
+        data_dir: where the run's own data now lies.
+        progress: where warnings go; standard error if omitted.
+
+    Raises:
+        UsageError: the model cannot predict new inputs, or there is no such input.
+        RunError: the run is not done, or its data has changed.
+        DataError: the run's data or an input is missing or damaged.
+        PluginError: the model breaks the contract of ``predict``.
+    """
+    from mlzoo.rng import preserved_rng
+
+    record = RunRecord(Path(directory))
+    plan = plan_of(record, Path(data_dir) if data_dir else None)
+    paths = [Path(path) for path in inputs]
+    if plan.model.predict is None:
+        raise UsageError(f"{plan.model.name} does not predict new inputs.")
+    if record.info.get("status") != "done":
+        fix = f"Finish it first: mlzoo resume {quote(str(directory))}"
+        raise RunError(f"{directory} is not done, so it cannot predict.", fix)
+    if absent := [str(path) for path in paths if not path.exists()]:
+        raise UsageError(f"there is no input {', '.join(absent)}.")
+    who = f"predict of {plan.model_entry.plugin}"
+    with preserved_rng():
+        try:
+            data = plan.load_data()
+        except DataError as error:
+            error.message = f"{directory} predicts with the data it was trained on: {error.message}"
+            raise
+        _require_same_data(record, data)
+        model, _ = _build(plan, data, device)
+        load_best(model, record.directory, "best")
+        predictor = resolve(plan.model.predict, plan.model_entry.plugin)
+        try:
+            returned = predictor(model, data, paths, progress or default_progress())
+        except (MlzooError, OSError, MemoryError):
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise PluginError(f"{who} failed: {reason}", "--debug shows where.") from error
+    return checked_columns(returned, who)
+
+
 def load_dataset(
     name: str, *, data_dir: Path | str | None = None, task: str | None = None, **options: Any
 ) -> TaskData:
@@ -344,4 +403,13 @@ def _train(ready: _Ready, directory: Path, info: RunInfo, settings: _Settings) -
     return Result(directory, results["metrics"], results)
 
 
-__all__ = ["Interrupted", "Result", "evaluate", "execute", "load_dataset", "resume", "run"]
+__all__ = [
+    "Interrupted",
+    "Result",
+    "evaluate",
+    "execute",
+    "load_dataset",
+    "predict",
+    "resume",
+    "run",
+]

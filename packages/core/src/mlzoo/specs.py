@@ -70,7 +70,8 @@ class DataFile:
     """One file a dataset needs, relative to the dataset's folder below the data root.
 
     ``size`` is in bytes; ``url`` is given only where the file may be linked; ``how_to_get`` says in a
-    sentence where a person finds it.
+    sentence where a person finds it. A dataset that may come in one of several layouts names the
+    ``layout`` of each file: the files of one layout are enough.
     """
 
     path: str
@@ -79,6 +80,7 @@ class DataFile:
     url: str | None = None
     licence: str = ""
     how_to_get: str = ""
+    layout: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +142,12 @@ class ModelSpec:
         published: numbers of the paper, with their source.
         default_dataset: an embedded dataset, so that ``mlzoo run NAME`` needs no files.
         figures: Ref ``(runs: Sequence[RunRecord]) -> matplotlib Figure`` by name.
-        predict: Ref for new inputs; weights: Ref that imports official checkpoints.
+        predict: Ref ``(model: Model, data: TaskData, inputs: Sequence[Path], progress: Progress) ->
+            Mapping[str, Sequence | ndarray]`` for ``mlzoo predict``: files of new inputs to named
+            columns of equal length, one row an input, of finite numbers, truth values or text. The
+            model has its selected weights, ``data`` is what it was trained with; ``progress.message``
+            takes what the person should know. It must not read a label.
+        weights: Ref that imports official checkpoints.
         budget: one line of measured time and memory.
     """
 

@@ -36,9 +36,18 @@ class FileStatus:
 
 
 def status(spec: DatasetSpec, root: Path) -> list[FileStatus]:
-    """Presence and size of every file; reads none of them."""
+    """Presence and size of every file; reads none of them.
+
+    Of several layouts, only the files of the one that is nearest to being whole are told.
+    """
     folder = dataset_folder(root, spec.name)
-    return [_look(file, _inside(folder, file, spec)) for file in spec.files]
+    found = [_look(file, _inside(folder, file, spec)) for file in spec.files]
+    layouts = dict.fromkeys(file.layout for file in spec.files if file.layout)
+    if not layouts:
+        return found
+    absent = {x: sum(not f.ok for f in found if f.file.layout == x) for x in layouts}
+    nearest = min(absent, key=absent.__getitem__)
+    return [f for f in found if f.file.layout in ("", nearest)]
 
 
 def verify(spec: DatasetSpec, root: Path, progress: Progress | None = None) -> list[FileStatus]:
@@ -68,6 +77,12 @@ def require(spec: DatasetSpec, root: Path) -> None:
     folder = dataset_folder(root, spec.name)
     helps = dict.fromkeys(found.file.how_to_get for found in bad if found.file.how_to_get)
     fix = [*lines, *(f"How to get it: {text}" for text in helps)]
+    told = {found.file.layout for found in bad}
+    others = [file for file in spec.files if file.layout and file.layout not in told]
+    for layout in dict.fromkeys(file.layout for file in others if told - {""}):
+        files = [file for file in others if file.layout == layout]
+        ways = "; ".join(dict.fromkeys(file.how_to_get for file in files if file.how_to_get))
+        fix.append(f"Or instead: {', '.join(file.path for file in files)}" + f" ({ways})" * bool(ways))
     if spec.demo is not None:
         fix.append(f"To try it without: mlzoo data demo {spec.name} DIR")
     count = f"{len(bad)} file{'s' if len(bad) > 1 else ''}"
