@@ -128,9 +128,8 @@ def test_package_carries_the_licence_of_the_repository(package: Path) -> None:
 FLOORS = [
     {"errors", "specs", "signals"},
     {"hookspecs", "contracts", "files", "progress"},
-    {"plugins", "config", "data", "checkpoints", "rng", "metrics_log", "prediction", "selection"}
-    | {"verdict"},
-    {"registry"},
+    {"plugins", "config", "data", "checkpoints", "rng", "metrics_log", "selection", "verdict"},
+    {"registry", "prediction"},
     {"run_directory"},
     {"run_status", "planning"},
     {"runs", "scoring"},

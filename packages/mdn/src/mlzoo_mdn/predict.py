@@ -59,11 +59,18 @@ def predict(
     if needs_metadata:
         _warn_of_extrapolation(samples, data, progress)
     model.data = replace(data, inputs=samples)
-    probability = model.predict("inputs")["probability"]
+    try:
+        probability = model.predict("inputs")["probability"]
+    finally:
+        model.data = data
     first, second = data.label_names
     if data.label_names != ("0", "1"):
         progress.message(f"probability is that of {second!r}, the other label is {first!r}")
-    return {**_origin(parts), "probability": probability, "predicted": np.where(probability > 0.5, second, first)}
+    return {
+        **_origin(parts),
+        "probability": probability,
+        "predicted": np.where(probability > 0.5, second, first),
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,3 +118,80 @@ def _read(path: Path, data: ConfoundedData, needs_metadata: bool, progress: Prog
         )
     _warn_of_range(found, data, progress)
     return found
+
+
+def _read_table(
+    path: Path, data: ConfoundedData, needs_metadata: bool, progress: Progress
+) -> _Input:
+    table = read_table(path)
+    files = image_names(table)
+    metadata = np.zeros((len(table), len(data.metadata_names)))
+    if needs_metadata:
+        metadata = np.concatenate([column.encode(table) for column in data.columns], axis=1)
+    images = read_images(path.parent, files, data.image_format, str(path), progress)
+    return _Input(path, images, metadata, files)
+
+
+def _read_arrays(
+    path: Path, data: ConfoundedData, needs_metadata: bool, progress: Progress
+) -> _Input:
+    wanted = {"images": IMAGES, **({"metadata": METADATA} if needs_metadata else {})}
+    arrays = read_npz(path, wanted, optional=NAMES if needs_metadata else None)
+    images = as_images(arrays["images"], path)
+    metadata = np.zeros((len(images), len(data.metadata_names)))
+    if needs_metadata:
+        metadata = as_metadata(arrays["metadata"])
+        names = names_of(arrays, metadata, path)
+        metadata = metadata[:, _order(names, metadata.shape[1], data.metadata_names, path)]
+    return _Input(path, images, metadata, None)
+
+
+def _order(
+    names: tuple[str, ...] | None, width: int, expected: tuple[str, ...], path: Path
+) -> list[int]:
+    """Where the expected columns stand: by name, or as they are if the file names none.
+
+    Raises:
+        DataError: one is missing, or their number differs.
+    """
+    if names is None:
+        if width != len(expected):
+            raise DataError(
+                f"{path}: metadata has {width} columns; expected {len(expected)}: "
+                f"{', '.join(expected)}"
+            )
+        return list(range(width))
+    for name in expected:
+        if name not in names:
+            raise DataError(f"{path}: metadata has no column {name!r}", did_you_mean(name, names))
+    return [names.index(name) for name in expected]
+
+
+def _warn_of_extrapolation(
+    samples: ConfoundedSplit, data: ConfoundedData, progress: Progress
+) -> None:
+    """The layer's correction is linear in the metadata: beyond the training range it is a guess."""
+    for name, train, new in zip(
+        data.metadata_names, data.train.metadata.T, samples.metadata.T, strict=True
+    ):
+        low, high = float(train.min()), float(train.max())
+        margin = MARGIN * (high - low)
+        outside = np.flatnonzero((new < low - margin) | (new > high + margin))
+        if outside.size:
+            progress.message(
+                f"warning: {name} of {outside.size} in {len(new)} samples lies outside the "
+                f"training range {low:g} to {high:g}, e.g. {new[outside[0]]:g}: "
+                "these predictions are extrapolated"
+            )
+
+
+def _warn_of_range(found: _Input, data: ConfoundedData, progress: Progress) -> None:
+    """Images of another scale (0 to 255 instead of 0 to 1) are shaped right and predicted wrong."""
+    low, high = float(data.train.images.min()), float(data.train.images.max())
+    least, most = float(found.images.min()), float(found.images.max())
+    margin = high - low
+    if least < low - margin or most > high + margin:
+        progress.message(
+            f"warning: {found.path} has pixels from {least:g} to {most:g}, the training set from "
+            f"{low:g} to {high:g}: is the scale the same?"
+        )
