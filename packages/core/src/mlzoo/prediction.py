@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,14 +28,20 @@ def checked_columns(returned: object, who: str) -> Columns:
             axes, or a cell that is neither text nor a number.
         NonFiniteError: a number is NaN or infinite.
     """
+    import numpy as np
+
     if not isinstance(returned, Mapping) or not returned:
         raise PluginError(f"{who} returned {type(returned).__name__} instead of named columns.")
     columns: Columns = {}
     for name, column in returned.items():
         if not isinstance(name, str) or not name or not name.isprintable():
             raise PluginError(f"{who} returned a column without a proper name: {name!r}.")
-        if isinstance(column, str | bytes) or not hasattr(column, "__len__"):
-            raise PluginError(f"{who} returned {type(column).__name__} for the column {name!r}.")
+        is_array = isinstance(column, np.ndarray) and column.ndim == 1
+        if not is_array and (isinstance(column, str) or not isinstance(column, Sequence)):
+            raise PluginError(
+                f"{who} returned {type(column).__name__} for the column {name!r}; "
+                "expected a sequence or an array of one axis."
+            )
         columns[name] = [_cell(value, name, row, who) for row, value in enumerate(column)]
     lengths = {name: len(cells) for name, cells in columns.items()}
     if len(set(lengths.values())) > 1:
@@ -46,9 +52,12 @@ def checked_columns(returned: object, who: str) -> Columns:
 
 def _cell(value: Any, name: str, row: int, who: str) -> Cell:
     """A plain value; a float32 becomes the shortest number that reads back as itself."""
-    if getattr(value, "shape", None) == ():  # a scalar of numpy
-        dtype = value.dtype
-        value = float(str(value)) if dtype.kind == "f" else value.item()
+    import numpy as np
+
+    if isinstance(value, np.floating):
+        value = float(str(value))
+    elif isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         raise NonFiniteError(f"{who} predicted {value} in column {name!r}, row {row}.")
     if not isinstance(value, str | int | float):

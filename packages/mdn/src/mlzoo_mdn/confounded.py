@@ -136,7 +136,7 @@ class ConfoundedData:
     facts: Mapping[str, Any] = field(default_factory=dict)
     label_names: tuple[str, str] = ("0", "1")
     columns: tuple[MetadataColumn, ...] = ()
-    image_format: ImageFormat = ImageFormat()
+    image_format: ImageFormat = field(default_factory=ImageFormat)
     inputs: ConfoundedSplit | None = None
 
     def __post_init__(self) -> None:

@@ -27,16 +27,18 @@ TABLE_OPTIONS = ("test_fraction", "metadata", "image_size", "color")
 def load_synthetic(root: Path, options: SyntheticOptions) -> ConfoundedData:
     """The synthetic experiment of the paper; made in memory, so that ``root`` is not read."""
     groups = generate_splits(options.group_size, options.data_seed, options.streams)
-    splits = {
-        name: ConfoundedSplit(
-            images=np.ascontiguousarray(group.images, dtype=np.float32),  # [2N, 1, 32, 32]
-            label=group.labels,
-            metadata=group.confounder[:, None],  # [2N, 1]
+
+    def split(name: str) -> ConfoundedSplit:
+        return ConfoundedSplit(
+            images=np.ascontiguousarray(groups[name].images, dtype=np.float32),  # [2N, 1, 32, 32]
+            label=groups[name].labels,
+            metadata=groups[name].confounder[:, None],  # [2N, 1]
         )
-        for name, group in groups.items()
-    }
+
     return ConfoundedData(
-        **splits,
+        train=split("train"),
+        val=split("val"),
+        test=split("test"),
         metadata_names=("confounder",),
         ceilings=CEILINGS,
         facts={"version": f"{options.streams} streams, seed {options.data_seed}"},
@@ -51,9 +53,8 @@ def load_images(root: Path, options: ImagesOptions) -> ConfoundedData:
         UsageError: an option of the other layout is set.
     """
     if not (root / TABLE).exists():
-        defaults = ImagesOptions()
         for name in TABLE_OPTIONS:
-            if getattr(options, name) != getattr(defaults, name):
+            if getattr(options, name) != ImagesOptions.model_fields[name].default:
                 raise UsageError(
                     f"--{name.replace('_', '-')} belongs to {TABLE}, and {root} holds npz files"
                 )

@@ -54,7 +54,7 @@ class ImageFormat:
     size: int | None = None
 
 
-class Unusable(Exception):
+class UnusableError(Exception):
     """Why one image cannot be used."""
 
 
@@ -62,11 +62,11 @@ def local_path(folder: Path, name: str) -> Path:
     """The file of that name inside a folder; ``/`` and the backslash both part folders.
 
     Raises:
-        Unusable: the name leads out of the folder.
+        UnusableError: the name leads out of the folder.
     """
     relative = PureWindowsPath(name)
     if relative.anchor or ".." in relative.parts or not relative.parts:
-        raise Unusable("leads out of the folder")
+        raise UnusableError("leads out of the folder")
     return folder.joinpath(*relative.parts)
 
 
@@ -118,27 +118,25 @@ def _attempt(task: Callable[[int], Any]) -> Callable[[int], Any]:
 
         try:
             return task(row)
-        except Unusable as problem:
+        except UnusableError as problem:
             return problem
         except FileNotFoundError:
-            return Unusable("is missing")
+            return UnusableError("is missing")
         except Image.DecompressionBombError:
-            return Unusable("declares too many pixels")
+            return UnusableError("declares too many pixels")
         except UnidentifiedImageError:
-            return Unusable(f"is no image of the kinds {', '.join(FORMATS)}")
+            return UnusableError(f"is no image of the kinds {', '.join(FORMATS)}")
         except MemoryError:
-            return Unusable("needs too much memory")
+            return UnusableError("needs too much memory")
         # Pillow's decoders raise almost anything on damaged bytes.
         except Exception as error:
             text = " ".join(str(error).split()) or type(error).__name__
-            return Unusable(f"is damaged: {text}")
+            return UnusableError(f"is damaged: {text}")
 
     return attempted
 
 
-def _watched(
-    done: Iterable[Any], total: int, doing: str, progress: Progress
-) -> Iterator[Any]:
+def _watched(done: Iterable[Any], total: int, doing: str, progress: Progress) -> Iterator[Any]:
     """The same items; a long way is reported every few seconds."""
     reported = time.monotonic()
     for count, item in enumerate(done, 1):
@@ -150,7 +148,7 @@ def _watched(
 
 def _without_problems(done: Iterable[Any], names: Sequence[str], source: str) -> list[Any]:
     found = list(done)
-    bad = [row for row, item in enumerate(found) if isinstance(item, Unusable)]
+    bad = [row for row, item in enumerate(found) if isinstance(item, UnusableError)]
     if bad:
         lines = [f"{names[row]} {found[row]}" for row in bad[:NAMED]]
         if len(bad) > NAMED:
@@ -168,9 +166,11 @@ def _open(path: Path) -> Image.Image:
         raise FileNotFoundError(path)
     image = Image.open(path, formats=FORMATS)
     if image.width * image.height > MAX_PIXELS:
-        raise Unusable(f"declares {image.width} x {image.height} pixels; at most {MAX_PIXELS:,}")
+        raise UnusableError(
+            f"declares {image.width} x {image.height} pixels; at most {MAX_PIXELS:,}"
+        )
     if getattr(image, "n_frames", 1) != 1:
-        raise Unusable(f"has {image.n_frames} frames; expected a single picture")  # type: ignore[attr-defined]
+        raise UnusableError(f"has {image.n_frames} frames; expected a single picture")  # type: ignore[attr-defined]
     return image
 
 
@@ -182,7 +182,7 @@ def _head(path: Path) -> tuple[int, int, int]:
         elif image.mode in COLOR_MODES:
             channels = 3
         else:
-            raise Unusable(f"has pixels of kind {image.mode}; store such images as train.npz")
+            raise UnusableError(f"has pixels of kind {image.mode}; store such images as train.npz")
         lying = image.getexif().get(EXIF_ORIENTATION, 1) >= 5
         width, height = (image.height, image.width) if lying else image.size
         return channels, height, width
@@ -195,15 +195,13 @@ def _decode(path: Path, channels: int, size: int | None) -> Float32:
     with _open(path) as opened:
         image = ImageOps.exif_transpose(opened)
         deep = image.mode in DEEP_MODES
-        if deep:  # Pillow converts 16 bits to 8 by cutting them off, so floats come first
-            array = np.asarray(image, dtype=np.float32) / 65535
-            image = Image.fromarray(array)
+        if deep:  # Pillow makes 8 bits of 16 by clipping them, so they become floats first
+            image = Image.fromarray(np.asarray(image, dtype=np.float32) / np.float32(65535))
         else:
             image = image.convert("L" if channels == 1 else "RGB")
         if size is not None:
             image = image.resize((size, size), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image, dtype=np.float32)
-    pixels = pixels if deep else pixels / 255
+    pixels = np.asarray(image, dtype=np.float32) / np.float32(1 if deep else 255)
     planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return np.broadcast_to(planes, (channels, *planes.shape[1:]))
 
@@ -235,7 +233,9 @@ def _common_shape(
 
 def _allocate(shape: tuple[int, ...], source: str) -> Float32:
     size = 4 * math.prod(shape)
-    what = f"{source}: {shape[0]} images of {' x '.join(map(str, shape[1:]))} take {human_size(size)}"
+    what = (
+        f"{source}: {shape[0]} images of {' x '.join(map(str, shape[1:]))} take {human_size(size)}"
+    )
     fix = "Make them smaller with --image-size N."
     if size > MAX_BYTES:
         raise DataError(f"{what}; at most {human_size(MAX_BYTES)} are read", fix=fix)

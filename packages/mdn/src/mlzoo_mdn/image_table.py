@@ -1,9 +1,9 @@
 """The dataset ``images`` as image files and a table of them, ``images.csv``, with the columns
 
-    file    the image, relative to the table's folder
-    label   two different texts; 0 and 1, or sorted: the first becomes 0
-    split   train, val or test; optional, else a share of each label is drawn for val and test
-    others  metadata: numbers, or texts of a few groups, which become indicators
+file    the image, relative to the table's folder
+label   two different texts; 0 and 1, or sorted: the first becomes 0
+split   train, val or test; optional, else a share of each label is drawn for val and test
+others  metadata: numbers, or texts of a few groups, which become indicators
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ def load_table(root: Path, options: ImagesOptions) -> ConfoundedData:
     _require_distinct(table, files)
     label, label_names = _labels(table)
     rows, origin = _splits(table, label, options)
+    _require_both_labels(table, rows, label, label_names)
     columns = _columns(table, rows["train"], options)
     metadata = np.concatenate([column.encode(table) for column in columns], axis=1)  # [N, k]
     form = ImageFormat(options.color, options.image_size)
@@ -46,10 +47,10 @@ def load_table(root: Path, options: ImagesOptions) -> ConfoundedData:
     images = read_images(root, [files[row] for row in order], form, str(table.path))
     # Read in the order of the splits, so that each is a part of one array and nothing is copied.
     starts = np.cumsum([len(rows[split]) for split in SPLITS])[:-1]
-    splits = {
-        split: ConfoundedSplit(part, label[rows[split]], metadata[rows[split]])
+    train, val, test = (
+        ConfoundedSplit(part, label[rows[split]], metadata[rows[split]])
         for split, part in zip(SPLITS, np.split(images, starts), strict=True)
-    }
+    )
     facts: dict[str, Any] = {
         "labels": {str(number): name for number, name in zip(LABELS, label_names, strict=True)},
         **origin,
@@ -62,7 +63,9 @@ def load_table(root: Path, options: ImagesOptions) -> ConfoundedData:
                 f"indicators of {', '.join(others)}; none of them is {first}"
             )
     return ConfoundedData(
-        **splits,
+        train=train,
+        val=val,
+        test=test,
         metadata_names=tuple(name for column in columns for name in column.names),
         facts=facts,
         label_names=label_names,
@@ -97,8 +100,7 @@ def _labels(table: Table) -> tuple[npt.NDArray[np.int64], tuple[str, str]]:
     if len(names) != 2:
         shown = ", ".join(repr(name) for name in names[:5]) + (", ..." if names[5:] else "")
         raise DataError(
-            f"{table.path}: column 'label' holds {len(names)} different values, {shown}; "
-            "expected 2"
+            f"{table.path}: column 'label' holds {len(names)} different values, {shown}; expected 2"
         )
     return np.array([names.index(cell) for cell in cells], dtype=np.int64), (names[0], names[1])
 
@@ -122,21 +124,25 @@ def _splits(
             raise DataError(f"{table.path}: no row has the split test")
         rest = np.flatnonzero(split == "train")
         what = f"{table.path}: {name}"
-        chosen = stratified_share(label[rest], shares[name], random, what)
-        split[rest[chosen]] = name
+        share = stratified_share(label[rest], shares[name], random, what)
+        split[rest[share]] = name
         origin[name] = (
             f"{shares[name]:.4g} of each label of train, chosen by seed {options.split_seed}"
         )
     rows: Rows = {name: np.flatnonzero(split == name) for name in SPLITS}
-    for name, chosen in rows.items():
-        missing = set(LABELS) - set(label[chosen].tolist())
-        if missing:
-            lacking = sorted(set(table["label"]))[min(missing)]
-            raise DataError(
-                f"{table.path}: no row of split {name} has label {lacking!r}; "
-                "both labels are needed"
-            )
     return rows, origin
+
+
+def _require_both_labels(
+    table: Table, rows: Rows, label: npt.NDArray[np.int64], names: tuple[str, str]
+) -> None:
+    for split, chosen in rows.items():
+        for number, name in zip(LABELS, names, strict=True):
+            if number not in label[chosen]:
+                raise DataError(
+                    f"{table.path}: no row of split {split} has label {name!r}; "
+                    "both labels are needed"
+                )
 
 
 def _column_split(table: Table) -> npt.NDArray[np.str_]:

@@ -106,9 +106,7 @@ def _table(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> 
                 f"expected {len(header)} as in the header {', '.join(header)}"
             )
     cells = zip(*(row for _, row in rows), strict=True)
-    columns = {
-        name: list(column) for name, column in zip(header, cells, strict=True) if name
-    }
+    columns = {name: list(column) for name, column in zip(header, cells, strict=True) if name}
     return Table(path, columns, [line for line, _ in rows])
 
 

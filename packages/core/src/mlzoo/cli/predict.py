@@ -12,7 +12,9 @@ from mlzoo.errors import UsageError
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument(
+    "inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
 @click.option("--out", type=click.Path(path_type=Path), help="write here  [standard output]")
 @click.option("--force", is_flag=True, help="Replace the file that --out names.")
 @click.option("--device", default="auto", help="auto, cpu, cuda, ...  [auto]")
@@ -61,4 +63,6 @@ def _check_out(out: Path, inputs: tuple[Path, ...], force: bool) -> None:
     if any(out.resolve() == path.resolve() for path in inputs):
         raise UsageError(f"--out: {out} is an input.", "Choose another name.")
     if out.exists() and not force:
-        raise UsageError(f"--out: {out} exists.", "Choose another name, or replace it with --force.")
+        raise UsageError(
+            f"--out: {out} exists.", "Choose another name, or replace it with --force."
+        )
