@@ -226,7 +226,7 @@ def test_a_long_reading_tells_how_far_it_is(folder, monkeypatch):
         ("file", 2, "scans/none.png", "scans/none.png is missing"),
         ("file", 2, "images.csv", "images.csv is no image of the kinds PNG, JPEG"),
         ("label", 3, "n/a", "column 'label' holds n/a in line 5"),
-        ("label", 3, "unsure", "holds 3 different values, 'healthy', 'ill', 'unsure'; expected 2"),
+        ("label", 3, "unsure", "must hold two different values; found 'healthy', 'ill', 'unsure'"),
         ("split", 3, "tst", "column 'split' holds 'tst' in line 5\nDid you mean 'test'"),
         ("age", 4, "", "column 'age' holds nothing in line 6"),
         ("age", 4, "NaN", "column 'age' holds NaN in line 6"),
@@ -248,7 +248,7 @@ def test_an_unusable_cell_is_named_with_its_line(folder, column, row, value, mes
     [
         ({"file": None, "File": ["x"] * 16}, "has no column 'file'\nDid you mean 'File'?"),
         ({"label": None}, "has no column 'label'"),
-        ({"label": ["ill"] * 16}, "holds 1 different values, 'ill'; expected 2"),
+        ({"label": ["ill"] * 16}, "must hold two different values; found 'ill'"),
         ({"label": ["ill"] * 8 + ["healthy", "ill"] * 4}, "split train has label 'healthy'"),
         ({"split": ["train", "val"] * 8}, "no row has the split test"),
         ({"age": None, "site": None}, "has no column of metadata"),

@@ -223,13 +223,13 @@ def predict(
     from mlzoo.rng import preserved_rng
 
     record = RunRecord(Path(directory))
-    plan = plan_of(record, Path(data_dir) if data_dir else None)
-    paths = [Path(path) for path in inputs]
-    if plan.model.predict is None:
-        raise UsageError(f"{plan.model.name} does not predict new inputs.")
     if record.info.get("status") != "done":
         fix = f"Finish it first: mlzoo resume {quote(str(directory))}"
         raise RunError(f"{directory} is not done, so it cannot predict.", fix)
+    plan = plan_of(record, Path(data_dir) if data_dir else None)
+    if plan.model.predict is None:
+        raise UsageError(f"{plan.model.name} does not predict new inputs.")
+    paths = [Path(path) for path in inputs]
     if absent := [str(path) for path in paths if not path.exists()]:
         raise UsageError(f"there is no input {', '.join(absent)}.")
     who = f"predict of {plan.model_entry.plugin}"

@@ -18,6 +18,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from mlzoo.data.checks import first_not_finite
 from mlzoo.data.fingerprint import fingerprint
 from mlzoo.errors import DataError, UsageError
 from mlzoo_mdn.image_files import ImageFormat
@@ -56,9 +57,8 @@ class ConfoundedSplit:
         """Raises DataError naming ``source``, the array and the row where a promise is broken."""
         self._check_shapes(source)
         for name, array in self.arrays().items():
-            wrong = ~np.isin(array, LABELS) if name == "label" else ~np.isfinite(array)
-            if wrong.any():
-                where = tuple(int(axis) for axis in np.argwhere(wrong)[0])
+            where = _first_wrong_label(array) if name == "label" else first_not_finite(array)
+            if where is not None:
                 expected = "0 or 1" if name == "label" else "a finite number"
                 raise DataError(
                     f"{source}: {name} holds {array[where]} in row {where[0]}; expected {expected}"
@@ -215,6 +215,11 @@ class ConfoundedData:
             # Not dcor2_pooled: where label and metadata go together, even ideal features keep some.
             **{metric: {"independent": 0.0} for metric in ("dcor2_0", "dcor2_1", "probe_r2")},
         }
+
+
+def _first_wrong_label(label: npt.NDArray[Any]) -> tuple[int, ...] | None:
+    wrong = np.flatnonzero(~np.isin(label, LABELS))
+    return (int(wrong[0]),) if wrong.size else None
 
 
 def stratified_share(

@@ -104,7 +104,7 @@ def read_images(
         images = _allocate((len(names), channels, height, width), source)
 
         def decode(row: int) -> None:
-            images[row] = _decode(local_path(folder, names[row]), channels, form.size)
+            _decode(local_path(folder, names[row]), images[row], form.size)
 
         each(decode, "read")
     return images
@@ -188,22 +188,22 @@ def _head(path: Path) -> tuple[int, int, int]:
         return channels, height, width
 
 
-def _decode(path: Path, channels: int, size: int | None) -> Float32:
-    """One upright picture, float32 [C, H, W] in [0, 1]."""
+def _decode(path: Path, target: Float32, size: int | None) -> None:
+    """One upright picture into ``target``, [C, H, W], scaled to [0, 1]."""
     from PIL import Image, ImageOps
 
     with _open(path) as opened:
         image = ImageOps.exif_transpose(opened)
         deep = image.mode in DEEP_MODES
         if deep:  # Pillow makes 8 bits of 16 by clipping them, so they become floats first
-            image = Image.fromarray(np.asarray(image, dtype=np.float32) / np.float32(65535))
+            image = Image.fromarray(np.asarray(image, dtype=np.float32))
         else:
-            image = image.convert("L" if channels == 1 else "RGB")
+            image = image.convert("L" if len(target) == 1 else "RGB")
         if size is not None:
             image = image.resize((size, size), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image, dtype=np.float32) / np.float32(1 if deep else 255)
+    pixels = np.asarray(image)
     planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    return np.broadcast_to(planes, (channels, *planes.shape[1:]))
+    np.divide(planes, 65535 if deep else 255, out=target, dtype=np.float32, casting="same_kind")
 
 
 def _common_shape(

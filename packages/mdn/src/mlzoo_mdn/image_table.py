@@ -100,7 +100,7 @@ def _labels(table: Table) -> tuple[npt.NDArray[np.int64], tuple[str, str]]:
     if len(names) != 2:
         shown = ", ".join(repr(name) for name in names[:5]) + (", ..." if names[5:] else "")
         raise DataError(
-            f"{table.path}: column 'label' holds {len(names)} different values, {shown}; expected 2"
+            f"{table.path}: column 'label' must hold two different values; found {shown}"
         )
     return np.array([names.index(cell) for cell in cells], dtype=np.int64), (names[0], names[1])
 

@@ -49,7 +49,7 @@ def predict(
         UsageError: an input is neither csv nor npz.
         DataError: a column, array or image is missing, damaged or shaped unlike the training set.
     """
-    needs_metadata = model.config.network != "baseline"
+    needs_metadata = _reads_metadata(model, data)
     parts = [_read(path, data, needs_metadata, progress) for path in inputs]
     samples = ConfoundedSplit(
         images=np.concatenate([part.images for part in parts]),
@@ -58,11 +58,7 @@ def predict(
     )
     if needs_metadata:
         _warn_of_extrapolation(samples, data, progress)
-    model.data = replace(data, inputs=samples)
-    try:
-        probability = model.predict("inputs")["probability"]
-    finally:
-        model.data = data
+    probability = _probability(model, data, samples)
     first, second = data.label_names
     if data.label_names != ("0", "1"):
         progress.message(f"probability is that of {second!r}, the other label is {first!r}")
@@ -71,6 +67,23 @@ def predict(
         "probability": probability,
         "predicted": np.where(probability > 0.5, second, first),
     }
+
+
+def _probability(
+    model: MDN, data: ConfoundedData, samples: ConfoundedSplit
+) -> npt.NDArray[np.float32]:
+    model.data = replace(data, inputs=samples)
+    try:
+        return model.predict("inputs")["probability"]
+    finally:
+        model.data = data
+
+
+def _reads_metadata(model: MDN, data: ConfoundedData) -> bool:
+    """Whether a prediction depends on the metadata: NaN in one sample's then comes out again."""
+    sample = data.test.take(np.arange(1))
+    unknown = replace(sample, metadata=np.full_like(sample.metadata, np.nan))
+    return bool(np.isnan(_probability(model, data, unknown)).any())
 
 
 @dataclass(frozen=True, eq=False)
