@@ -70,17 +70,16 @@ class DataFile:
     """One file a dataset needs, relative to the dataset's folder below the data root.
 
     ``size`` is in bytes; ``url`` is given only where the file may be linked; ``how_to_get`` says in a
-    sentence where a person finds it. A dataset that may come in one of several layouts names the
-    ``layout`` of each file: the files of one layout are enough.
+    sentence where a person finds it.
     """
 
     path: str
+    layout: str = ""
     size: int | None = None
     sha256: str | None = None
     url: str | None = None
     licence: str = ""
     how_to_get: str = ""
-    layout: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +102,8 @@ class DatasetSpec:
         task: the join with models and evaluators.
         load: Ref ``(root: Path, options: Config) -> TaskData``.
         config: Ref to the pydantic class of its options (split version and the like), or None.
-        files: what must lie below ``<data root>/<name>``; empty for embedded data.
+        files: what must lie below ``<data root>/<name>``; empty for embedded data. Files that name a
+            ``layout`` are alternatives: all files of one layout are enough.
         prepare: Ref ``(root, options) -> None``, raw files to ready files.
         demo: Ref ``(root: Path, seed: int) -> Mapping[str, object]``; writes a small dataset in the
             real file format with a planted answer, and returns what was planted.
@@ -144,7 +144,7 @@ class ModelSpec:
         figures: Ref ``(runs: Sequence[RunRecord]) -> matplotlib Figure`` by name.
         predict: Ref ``(model: Model, data: TaskData, inputs: Sequence[Path], progress: Progress) ->
             Mapping[str, Sequence | ndarray]`` for ``mlzoo predict``: files of new inputs to named
-            columns of equal length, one row an input, of finite numbers, truth values or text. The
+            columns of equal length, one row a sample, of finite numbers, truth values or text. The
             model has its selected weights, ``data`` is what it was trained with; ``progress.message``
             takes what the person should know. It must not read a label.
         weights: Ref that imports official checkpoints.

@@ -41,15 +41,7 @@ def status(spec: DatasetSpec, root: Path) -> list[FileStatus]:
     Of several layouts, only the files of the one nearest to being whole are told.
     """
     folder = dataset_folder(root, spec.name)
-    found = [_look(file, _inside(folder, file, spec)) for file in spec.files]
-    layouts: dict[str, list[bool]] = {}
-    for each in found:
-        if each.file.layout:
-            layouts.setdefault(each.file.layout, []).append(each.state != "missing")
-    # Whole, else begun, else with the fewest files: what is false or small comes first.
-    order = {x: (not all(there), not any(there), len(there)) for x, there in layouts.items()}
-    nearest = min(order, key=order.__getitem__, default="")
-    return [each for each in found if each.file.layout in ("", nearest)]
+    return _of_one_layout([_look(file, _inside(folder, file, spec)) for file in spec.files])
 
 
 def verify(spec: DatasetSpec, root: Path, progress: Progress | None = None) -> list[FileStatus]:
@@ -84,6 +76,18 @@ def require(spec: DatasetSpec, root: Path) -> None:
         fix.append(f"To try it without: mlzoo data demo {spec.name} DIR")
     count = f"{len(bad)} file{'s' if len(bad) > 1 else ''}"
     raise DataError(f"dataset {spec.name!r} needs {count} in {folder}:", "\n".join(fix))
+
+
+def _of_one_layout(found: list[FileStatus]) -> list[FileStatus]:
+    """The files of the layout nearest to being whole, and those that every layout needs."""
+    layouts: dict[str, list[bool]] = {}
+    for each in found:
+        if each.file.layout:
+            layouts.setdefault(each.file.layout, []).append(each.state != "missing")
+    # A whole one, else one that was begun, else the one with the fewest files.
+    order = {x: (not all(there), not any(there), len(there)) for x, there in layouts.items()}
+    nearest = min(order, key=order.__getitem__, default="")
+    return [each for each in found if each.file.layout in ("", nearest)]
 
 
 def _other_layouts(spec: DatasetSpec, bad: list[FileStatus]) -> list[str]:
