@@ -144,7 +144,7 @@ def test_without_column_split_test_and_val_are_drawn_from_each_label(folder):
     assert sorted(ages) == list(range(20, 36))
     facts = data.describe()
     assert facts["split"] == "drawn by seed 0, as there is no column split"
-    assert facts["test"] == "0.25 of each label of train, chosen by seed 0"
+    assert facts["test"] == "0.25 of each label, chosen by seed 0"
     assert load(folder, **options).fingerprint() == data.fingerprint()
     assert load(folder, split_seed=1, **options).fingerprint() != data.fingerprint()
 
@@ -204,6 +204,10 @@ def test_a_long_reading_tells_how_far_it_is(folder, monkeypatch):
     monkeypatch.setattr("mlzoo_mdn.image_files.SECONDS_BETWEEN_MESSAGES", -1)
     read_images(folder, ["scans/00.png"] * 3, ImageFormat(), "here", Telling())
     assert "read 3 of 3 images" in told
+    assert not any("take" in line for line in told)
+    monkeypatch.setattr("mlzoo_mdn.image_files.LARGE_BYTES", 500)
+    read_images(folder, ["scans/00.png"] * 3, ImageFormat(), "here", Telling())
+    assert "here: 3 images of 1 x 6 x 7 take 504 B" in told
 
 
 # --- what is refused ---

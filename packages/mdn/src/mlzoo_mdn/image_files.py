@@ -36,6 +36,7 @@ MAX_PIXELS = 2**26
 GREY_MODES = {"1", "L", "LA"}
 DEEP_MODES = {"I;16", "I;16L", "I;16B", "I;16N"}
 COLOR_MODES = {"P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"}
+LARGE_BYTES = 10**9
 EXIF_ORIENTATION = 0x0112
 NAMED = 3
 SECONDS_BETWEEN_MESSAGES = 5.0
@@ -84,7 +85,8 @@ def read_images(
         names: relative paths.
         form: channels and size.
         source: who names them, for messages.
-        progress: told the size, and how far a long reading has come; standard error if omitted.
+        progress: told a large size, and how far a long reading has come; standard error if
+            omitted.
 
     Raises:
         DataError: the first few of the images that are missing, damaged, too large, of several
@@ -101,7 +103,7 @@ def read_images(
 
         heads = each(lambda row: _head(local_path(folder, names[row])), "looked at")
         channels, height, width = _common_shape(heads, names, form, source)
-        images = _allocate((len(names), channels, height, width), source)
+        images = _allocate((len(names), channels, height, width), source, shown)
 
         def decode(row: int) -> None:
             _decode(local_path(folder, names[row]), images[row], form.size)
@@ -231,7 +233,7 @@ def _common_shape(
     return (channels, form.size, form.size) if form.size else (channels, *heads[0][1:])
 
 
-def _allocate(shape: tuple[int, ...], source: str) -> Float32:
+def _allocate(shape: tuple[int, ...], source: str, progress: Progress) -> Float32:
     size = 4 * math.prod(shape)
     what = (
         f"{source}: {shape[0]} images of {' x '.join(map(str, shape[1:]))} take {human_size(size)}"
@@ -239,6 +241,8 @@ def _allocate(shape: tuple[int, ...], source: str) -> Float32:
     fix = "Make them smaller with --image-size N."
     if size > MAX_BYTES:
         raise DataError(f"{what}; at most {human_size(MAX_BYTES)} are read", fix=fix)
+    if size > LARGE_BYTES:
+        progress.message(what)
     try:
         return np.empty(shape, dtype=np.float32)
     except MemoryError as error:

@@ -8,7 +8,6 @@ others  metadata: numbers, or texts of a few groups, which become indicators
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -81,15 +80,16 @@ def image_names(table: Table) -> list[str]:
 
 
 def _require_distinct(table: Table, files: list[str]) -> None:
-    counts = Counter(PureWindowsPath(file).parts for file in files)
-    twice = [row for row, file in enumerate(files) if counts[PureWindowsPath(file).parts] > 1]
+    lines: dict[tuple[str, ...], list[int]] = {}
+    for line, file in zip(table.lines, files, strict=True):
+        lines.setdefault(PureWindowsPath(file).parts, []).append(line)
+    twice = [numbers for numbers in lines.values() if len(numbers) > 1]
     if twice:
-        first = files[twice[0]]
-        places = [row for row in twice if PureWindowsPath(files[row]) == PureWindowsPath(first)]
-        lines = ", ".join(str(table.lines[row]) for row in places[:5])
-        names = len({PureWindowsPath(files[row]).parts for row in twice})
-        more = f", and {names - 1} other files are named again" if names > 1 else ""
-        raise DataError(f"{table.path} names {first} in lines {lines}{more}")
+        first = files[table.lines.index(twice[0][0])]
+        more = f", and {len(twice) - 1} other files again" if len(twice) > 1 else ""
+        raise DataError(
+            f"{table.path} names {first} in lines {', '.join(map(str, twice[0][:5]))}{more}"
+        )
 
 
 def _labels(table: Table) -> tuple[npt.NDArray[np.int64], tuple[str, str]]:
@@ -126,8 +126,9 @@ def _splits(
         what = f"{table.path}: {name}"
         share = stratified_share(label[rest], shares[name], random, what)
         split[rest[share]] = name
+        whole = "" if name == "test" else " of train"
         origin[name] = (
-            f"{shares[name]:.4g} of each label of train, chosen by seed {options.split_seed}"
+            f"{shares[name]:.4g} of each label{whole}, chosen by seed {options.split_seed}"
         )
     rows: Rows = {name: np.flatnonzero(split == name) for name in SPLITS}
     return rows, origin
