@@ -123,3 +123,36 @@ def test_fingerprint_reads_in_pieces_and_still_agrees(monkeypatch):
 def test_objects_have_no_fingerprint():
     with pytest.raises(DataError, match="'x' holds Python objects"):
         fingerprint({"x": np.array([{}])})
+
+
+LAYOUTS = (
+    DataFile(path="x.csv", layout="table", how_to_get="write a table"),
+    DataFile(path="train.npz", layout="arrays", how_to_get="save arrays"),
+    DataFile(path="test.npz", layout="arrays", how_to_get="save arrays"),
+)
+
+
+@pytest.mark.parametrize("there", [["x.csv"], ["train.npz", "test.npz"]])
+def test_files_of_one_layout_are_enough(root, there):
+    for name in there:
+        (root / "birds" / name).write_bytes(CONTENT)
+    either = spec(*LAYOUTS, DataFile(path="x.mat"))
+    assert [found.file.path for found in status(either, root)] == [*there, "x.mat"]
+    assert all(found.ok for found in verify(either, root))
+    require(either, root)
+
+
+def test_an_empty_folder_is_told_of_every_layout(root):
+    with pytest.raises(DataError) as caught:
+        require(spec(*LAYOUTS), root)
+    assert str(caught.value).splitlines()[1:4] == [
+        "x.csv: missing",
+        "How to get it: write a table",
+        "Or instead train.npz, test.npz: save arrays",
+    ]
+
+
+def test_the_layout_that_was_begun_is_the_one_that_lacks_files(root):
+    (root / "birds" / "train.npz").write_bytes(CONTENT)
+    states = {found.file.path: found.state for found in status(spec(*LAYOUTS), root)}
+    assert states == {"train.npz": "present", "test.npz": "missing"}

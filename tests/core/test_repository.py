@@ -132,7 +132,7 @@ FLOORS = [
     {"errors", "specs", "signals"},
     {"hookspecs", "contracts", "files", "progress", "isolation"},
     {"plugins", "config", "data", "checkpoints", "rng", "metrics_log", "selection", "verdict"},
-    {"registry", "scaffold", "plugin_check"},
+    {"registry", "scaffold", "plugin_check", "prediction"},
     {"run_directory", "machine", "diagnosis"},
     {"run_status", "planning", "ranks", "launch"},
     {"runs", "scoring"},

@@ -1,4 +1,4 @@
-"""The data class, the synthetic dataset and a user's own folder, whole and damaged."""
+"""The data class, the synthetic dataset and a user's own npz files, whole and damaged."""
 
 import json
 import pickle
@@ -10,15 +10,14 @@ import pytest
 from pydantic import ValidationError
 
 from mlzoo.contracts import TaskData
-from mlzoo.errors import DataError, RunError, UsageError
+from mlzoo.errors import DataError, UsageError
 from mlzoo_mdn.data import (
     ConfoundedData,
     ConfoundedSplit,
-    load_custom,
+    load_images,
     load_synthetic,
-    write_custom_demo,
 )
-from mlzoo_mdn.dataset_config import CustomOptions, SyntheticOptions
+from mlzoo_mdn.dataset_config import ImagesOptions, SyntheticOptions
 from mlzoo_mdn.synthetic import generate
 
 
@@ -56,7 +55,7 @@ def folder(tmp_path):
 
 def message_of(folder):
     with pytest.raises(DataError) as caught:
-        load_custom(folder, CustomOptions())
+        load_images(folder, ImagesOptions())
     return str(caught.value)
 
 
@@ -214,11 +213,11 @@ def test_the_greatest_data_seed_works():
     assert len(data.test) == 8
 
 
-# --- custom ---
+# --- images in npz files ---
 
 
-def test_custom_images_of_bytes_are_scaled_to_one(folder):
-    data = load_custom(folder, CustomOptions())
+def test_images_of_bytes_are_scaled_to_one(folder):
+    data = load_images(folder, ImagesOptions())
     raw = np.load(folder / "test.npz")
     assert data.test.images.shape == (10, 1, 6, 7)
     np.testing.assert_array_equal(data.test.images[:, 0], np.float32(raw["images"]) / 255)
@@ -228,7 +227,7 @@ def test_custom_images_of_bytes_are_scaled_to_one(folder):
     assert [len(data[name]) for name in ("train", "val", "test")] == [40, 20, 10]
 
 
-def test_custom_float_images_keep_their_scale_and_channels(folder):
+def test_float_images_keep_their_scale_and_channels(folder):
     images = np.random.default_rng(0).normal(size=(10, 3, 4, 4))
     for split in ("train", "val", "test"):
         arrays = arrays_of(
@@ -239,31 +238,31 @@ def test_custom_float_images_keep_their_scale_and_channels(folder):
             metadata_names=np.array(["age", "site"]),
         )
         np.savez(folder / f"{split}.npz", **arrays)
-    data = load_custom(folder, CustomOptions())
+    data = load_images(folder, ImagesOptions())
     np.testing.assert_array_equal(data.train.images, images.astype(np.float32))
     assert data.train.label.dtype == np.int64
     assert data.metadata_names == ("age", "site")
 
 
 def test_without_val_a_share_of_each_label_of_train_takes_its_place(folder):
-    whole = load_custom(folder, CustomOptions())
+    whole = load_images(folder, ImagesOptions())
     (folder / "val.npz").unlink()
-    data = load_custom(folder, CustomOptions())
+    data = load_images(folder, ImagesOptions())
     assert np.bincount(data.val.label).tolist() == [2, 2]
     assert np.bincount(data.train.label).tolist() == [18, 18]
     together = np.concatenate([data.train.metadata, data.val.metadata])
     np.testing.assert_array_equal(np.sort(together, axis=0), np.sort(whole.train.metadata, axis=0))
     assert data.describe()["val"].startswith("0.1 of each label of train.npz, chosen by seed 0")
-    assert load_custom(folder, CustomOptions()).fingerprint() == data.fingerprint()
-    assert load_custom(folder, CustomOptions(split_seed=1)).fingerprint() != data.fingerprint()
-    half = load_custom(folder, CustomOptions(val_fraction=0.5))
+    assert load_images(folder, ImagesOptions()).fingerprint() == data.fingerprint()
+    assert load_images(folder, ImagesOptions(split_seed=1)).fingerprint() != data.fingerprint()
+    half = load_images(folder, ImagesOptions(val_fraction=0.5))
     assert len(half.val) == 20
 
 
 def test_too_few_samples_for_a_val_are_named(folder):
     (folder / "val.npz").unlink()
     np.savez(folder / "train.npz", **arrays_of(2))
-    assert "train.npz: 1 samples of label 0 are too few" in message_of(folder)
+    assert "train.npz: val: 1 samples of label 0 are too few" in message_of(folder)
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -348,50 +347,5 @@ def test_a_pickled_object_array_is_refused_and_not_executed(folder, tmp_path):
 def test_unusable_content_is_named_with_its_file(folder, changes, message):
     np.savez(folder / "test.npz", **arrays_of(10, **changes))
     with pytest.raises(DataError, match=message) as caught:
-        load_custom(folder, CustomOptions())
+        load_images(folder, ImagesOptions())
     assert str(caught.value).startswith(f"{folder / 'test.npz'}")
-
-
-# --- the demo of custom ---
-
-
-def test_demo_is_read_by_the_loader_and_holds_what_it_says(tmp_path):
-    root = tmp_path / "data" / "custom"
-    planted = write_custom_demo(root, seed=3)
-    data = load_custom(root, CustomOptions())
-    assert sorted(path.name for path in root.iterdir()) == ["test.npz", "train.npz", "val.npz"]
-    assert data.metadata_names == ("confounder",)
-    assert planted["accuracy_ceilings"]["true effect"] == pytest.approx(83.333, abs=1e-3)
-    for name, group_size in planted["images_of_each_label"].items():
-        assert np.bincount(data[name].label).tolist() == [group_size, group_size]
-        for label in (0, 1):
-            low, high = planted["confounder"][f"label {label}"]
-            values = data[name].metadata[data[name].label == label]
-            assert low <= values.min() <= values.max() <= high
-    json.dumps(planted, allow_nan=False)
-
-
-def test_demo_follows_its_seed(tmp_path):
-    fingerprints = []
-    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        write_custom_demo(tmp_path / name, seed)
-        fingerprints.append(load_custom(tmp_path / name, CustomOptions()).fingerprint())
-    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
-
-
-def test_demo_never_overwrites_somebodys_file(tmp_path):
-    (tmp_path / "val.npz").write_bytes(b"mine")
-    with pytest.raises(UsageError, match=r"val\.npz exists"):
-        write_custom_demo(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["val.npz"]
-    assert (tmp_path / "val.npz").read_bytes() == b"mine"
-
-
-def test_an_interrupted_demo_leaves_nothing_behind(tmp_path, monkeypatch):
-    def full_disk(*_, **__):
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr(np, "savez", full_disk)
-    with pytest.raises(RunError, match="no space"):
-        write_custom_demo(tmp_path)
-    assert not list(tmp_path.iterdir())

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mlzoo.config import Config
     from mlzoo.contracts import Model, TaskData
     from mlzoo.errors import MlzooError
-    from mlzoo.experiment import Result, evaluate, load_dataset, resume, run
+    from mlzoo.experiment import Result, evaluate, load_dataset, predict, resume, run
     from mlzoo.hookspecs import hookimpl
     from mlzoo.run_directory import RunRecord
     from mlzoo.runs import Run
@@ -46,6 +46,7 @@ _HOMES = {
     "evaluate": "mlzoo.experiment",
     "hookimpl": "mlzoo.hookspecs",
     "load_dataset": "mlzoo.experiment",
+    "predict": "mlzoo.experiment",
     "resume": "mlzoo.experiment",
     "run": "mlzoo.experiment",
 }
@@ -99,6 +100,7 @@ __all__ = [
     "hookimpl",
     "load_dataset",
     "models",
+    "predict",
     "resume",
     "run",
 ]

@@ -1,20 +1,21 @@
-"""Glue of dataset, model and evaluators: run, resume, evaluate."""
+"""Glue of dataset, model and evaluators: run, resume, evaluate, predict."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from mlzoo.contracts import TaskData
-from mlzoo.errors import RunError, UsageError
+from mlzoo.contracts import Model, TaskData
+from mlzoo.errors import DataError, MlzooError, PluginError, RunError, UsageError
 from mlzoo.launch import launch
 from mlzoo.machine import Machine, choose_device, process_count
 from mlzoo.planning import Plan, load, make_plan, plan_of
-from mlzoo.progress import Progress
-from mlzoo.registry import registry
+from mlzoo.prediction import Columns, checked_columns
+from mlzoo.progress import Progress, default_progress
+from mlzoo.registry import registry, resolve
 from mlzoo.run_directory import RunInfo, RunRecord
 from mlzoo.run_status import Interrupted
 from mlzoo.scoring import load_best, score_all
@@ -200,17 +201,11 @@ def evaluate(
     """
     from mlzoo.rng import preserved_rng
 
-    record = RunRecord(Path(directory))
+    record = _finished(directory)
     plan = plan_of(record, Path(data_dir) if data_dir else None)
-    if record.info.get("status") != "done":
-        fix = f"Finish it first: mlzoo resume {quote(str(directory))}"
-        raise RunError(f"{directory} is not done, so there is nothing to repeat.", fix)
     only = {registry().evaluator(evaluator, plan.model.task).spec.name} if evaluator else None
     with preserved_rng():  # the caller's random streams are no business of a score
-        data = plan.load_data()
-        require_same_data(record, data)
-        model = build(plan, data, choose_device(device))
-        load_best(model, record.directory, select)
+        model, data = _trained(record, plan, select, device)
         if dataset is not None and dataset != plan.dataset.name:
             plan = plan.with_dataset(dataset)
             data, trained = plan.load_data(), model.state_dict()
@@ -218,6 +213,75 @@ def evaluate(
             model.load_state_dict(trained)
         scored = score_all(plan, model, data, only=only)
     return {split: metrics for split, (metrics, _) in scored.items()}
+
+
+def predict(
+    directory: Path | str,
+    inputs: Sequence[Path | str],
+    *,
+    device: str = "auto",
+    data_dir: Path | str | None = None,
+    progress: Progress | None = None,
+) -> Columns:
+    """Predict new inputs with a finished run's selected weights: columns of equal length by name.
+
+    The data that the run was trained with is loaded too, as the model is built for it.
+
+    Args:
+        directory: the run.
+        inputs: files; the model says which kinds it reads.
+        device: as in :func:`run`.
+        data_dir: where the run's own data now lies.
+        progress: where warnings go; standard error if omitted.
+
+    Raises:
+        UsageError: the model cannot predict new inputs, or there is no such input.
+        RunError: the run is not done, or its data has changed.
+        DataError: the run's data or an input is missing or damaged.
+        PluginError: the model breaks the contract of ``predict``.
+    """
+    from mlzoo.rng import preserved_rng
+
+    record = _finished(directory)
+    plan = plan_of(record, Path(data_dir) if data_dir else None)
+    if plan.model.predict is None:
+        raise UsageError(f"{plan.model.name} does not predict new inputs.")
+    paths = [Path(path) for path in inputs]
+    if absent := [str(path) for path in paths if not path.exists()]:
+        raise UsageError(f"there is no input {', '.join(absent)}.")
+    who = f"predict of {plan.model_entry.plugin}"
+    with preserved_rng():
+        try:
+            model, data = _trained(record, plan, "best", device)
+        except DataError as error:
+            error.message = f"{directory} predicts with the data it was trained on: {error.message}"
+            raise
+        predictor = resolve(plan.model.predict, plan.model_entry.plugin)
+        try:
+            returned = predictor(model, data, paths, progress or default_progress())
+        except (MlzooError, OSError, MemoryError):
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise PluginError(f"{who} failed: {reason}", "--debug shows where.") from error
+    return checked_columns(returned, who)
+
+
+def _finished(directory: Path | str) -> RunRecord:
+    record = RunRecord(Path(directory))
+    if record.info.get("status") != "done":
+        fix = f"Finish it first: mlzoo resume {quote(str(directory))}"
+        raise RunError(f"{directory} is not done.", fix)
+    return record
+
+
+def _trained(record: RunRecord, plan: Plan, select: str, device: str) -> tuple[Model, TaskData]:
+    """A finished run's model with its weights, and the data it was trained with."""
+    data = plan.load_data()
+    require_same_data(record, data)
+    model = build(plan, data, choose_device(device))
+    load_best(model, record.directory, select)
+    return model, data
 
 
 def load_dataset(
@@ -239,4 +303,13 @@ def load_dataset(
     return load(entry, root, resolved.dataset, resolved.run.limit)
 
 
-__all__ = ["Interrupted", "Result", "evaluate", "execute", "load_dataset", "resume", "run"]
+__all__ = [
+    "Interrupted",
+    "Result",
+    "evaluate",
+    "execute",
+    "load_dataset",
+    "predict",
+    "resume",
+    "run",
+]

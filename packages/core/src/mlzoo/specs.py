@@ -86,6 +86,7 @@ class DataFile:
     """
 
     path: str
+    layout: str = ""
     size: int | None = None
     sha256: str | None = None
     url: str | None = None
@@ -122,7 +123,8 @@ class DatasetSpec:
         task: the join with models and evaluators.
         load: Ref ``(root: Path, options: Config) -> TaskData``.
         config: Ref to the pydantic class of its options (split version and the like), or None.
-        files: what must lie below ``<data root>/<name>``; empty for embedded data.
+        files: what must lie below ``<data root>/<name>``; empty for embedded data. Files that name a
+            ``layout`` are alternatives: all files of one layout are enough.
         prepare: Ref ``(root, options) -> None``, raw files to ready files.
         demo: Ref ``(root: Path, seed: int) -> Mapping[str, object]``; writes a small dataset in the
             real file format with a planted answer, and returns what was planted.
@@ -161,7 +163,12 @@ class ModelSpec:
         published: numbers of the paper, with their source.
         default_dataset: an embedded dataset, so that ``mlzoo run NAME`` needs no files.
         figures: Ref ``(runs: Sequence[RunRecord]) -> matplotlib Figure`` by name.
-        predict: Ref for new inputs; weights: Ref that imports official checkpoints.
+        predict: Ref ``(model: Model, data: TaskData, inputs: Sequence[Path], progress: Progress) ->
+            Mapping[str, Sequence | ndarray]`` for ``mlzoo predict``: files of new inputs to named
+            columns of equal length, one row a sample, of finite numbers, truth values or text. The
+            model has its selected weights, ``data`` is what it was trained with; ``progress.message``
+            takes what the person should know. It must not read a label.
+        weights: Ref that imports official checkpoints.
         budget: one line of measured time and memory.
     """
 

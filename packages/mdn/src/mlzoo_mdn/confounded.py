@@ -18,8 +18,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from mlzoo.data.checks import first_not_finite
 from mlzoo.data.fingerprint import fingerprint
 from mlzoo.errors import DataError, UsageError
+from mlzoo_mdn.image_files import ImageFormat
+from mlzoo_mdn.table import MetadataColumn
 
 LABELS = (0, 1)
 TYPES = {"images": np.float32, "label": np.int64, "metadata": np.float64}
@@ -54,9 +57,8 @@ class ConfoundedSplit:
         """Raises DataError naming ``source``, the array and the row where a promise is broken."""
         self._check_shapes(source)
         for name, array in self.arrays().items():
-            wrong = ~np.isin(array, LABELS) if name == "label" else ~np.isfinite(array)
-            if wrong.any():
-                where = tuple(int(axis) for axis in np.argwhere(wrong)[0])
+            where = _first_wrong_label(array) if name == "label" else first_not_finite(array)
+            if where is not None:
                 expected = "0 or 1" if name == "label" else "a finite number"
                 raise DataError(
                     f"{source}: {name} holds {array[where]} in row {where[0]}; expected {expected}"
@@ -116,6 +118,11 @@ class ConfoundedData:
         metadata_names: one for each of the k columns.
         ceilings: known best accuracies in percent, by what they rest on.
         facts: what ``describe`` adds: the version, how a split was made and the like (JSON values).
+        label_names: what the user calls the labels 0 and 1.
+        columns: the columns of a table that the metadata came from; numbers if none are given.
+        image_format: how image files became arrays.
+        inputs: new samples to predict, whose label is unknown (and 0). They are neither scored nor
+            part of the fingerprint.
 
     Raises:
         DataError: a split is empty, mis-shaped, not finite, lacks a label or differs from train.
@@ -127,8 +134,15 @@ class ConfoundedData:
     metadata_names: tuple[str, ...]
     ceilings: Mapping[str, float] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    label_names: tuple[str, str] = ("0", "1")
+    columns: tuple[MetadataColumn, ...] = ()
+    image_format: ImageFormat = field(default_factory=ImageFormat)
+    inputs: ConfoundedSplit | None = None
 
     def __post_init__(self) -> None:
+        if not self.columns:
+            numbers = tuple(MetadataColumn(name) for name in self.metadata_names)
+            object.__setattr__(self, "columns", numbers)
         for name, split in self.all_splits().items():
             split.check(name)
             split.check_like(self.train, name)
@@ -148,6 +162,8 @@ class ConfoundedData:
         return {"train": self.train, "val": self.val, "test": self.test}
 
     def __getitem__(self, split: str) -> ConfoundedSplit:
+        if split == "inputs" and self.inputs is not None:
+            return self.inputs
         return self.all_splits()[split]
 
     def fingerprint(self) -> str:
@@ -199,6 +215,33 @@ class ConfoundedData:
             # Not dcor2_pooled: where label and metadata go together, even ideal features keep some.
             **{metric: {"independent": 0.0} for metric in ("dcor2_0", "dcor2_1", "probe_r2")},
         }
+
+
+def _first_wrong_label(label: npt.NDArray[Any]) -> tuple[int, ...] | None:
+    wrong = np.flatnonzero(~np.isin(label, LABELS))
+    return (int(wrong[0]),) if wrong.size else None
+
+
+def stratified_share(
+    label: npt.NDArray[np.int64], fraction: float, random: np.random.Generator, what: str
+) -> npt.NDArray[np.bool_]:
+    """A random share of each label, at least one sample of it: a mask, bool [N].
+
+    Raises:
+        DataError: nothing of a label would be left; names ``what``.
+    """
+    chosen = np.zeros(len(label), dtype=bool)
+    for value in LABELS:
+        rows = np.flatnonzero(label == value)
+        count = max(1, round(fraction * len(rows)))
+        if count >= len(rows):
+            raise DataError(
+                f"{what}: {len(rows)} samples of label {value} are too few to take "
+                f"{fraction:.4g} of them",
+                fix="Say yourself which samples belong to which split, or choose another fraction.",
+            )
+        chosen[random.permutation(rows)[:count]] = True
+    return chosen
 
 
 def _first_of_each_label(split: ConfoundedSplit, count: int) -> ConfoundedSplit:

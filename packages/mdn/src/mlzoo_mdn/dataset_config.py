@@ -26,10 +26,23 @@ class SyntheticOptions(Config):
     )
 
 
-class CustomOptions(Config):
-    """Options of the dataset ``custom``; both matter only where ``val.npz`` is absent."""
+class ImagesOptions(Config):
+    """Options of the dataset ``images``. The shares and the seed matter only where no file and no
+    column says which sample belongs to which split; the last three belong to ``images.csv``."""
 
     val_fraction: float = Field(
         0.1, gt=0, lt=1, description="share of each label of train that becomes val"
     )
-    split_seed: int = Field(0, ge=0, description="seed of the choice of val")
+    test_fraction: float = Field(
+        0.2, gt=0, lt=1, description="share of each label that becomes test, without column split"
+    )
+    split_seed: int = Field(0, ge=0, description="seed of the choice of val and test")
+    metadata: tuple[str, ...] = Field(
+        (), description="columns of images.csv that are metadata, e.g. age,sex (empty: all others)"
+    )
+    image_size: int | None = Field(
+        None, gt=0, description="resize image files to this height and width"
+    )
+    color: Literal["auto", "grey", "rgb"] = Field(
+        "auto", description="channels of image files; auto: as they are, if all are alike"
+    )

@@ -76,8 +76,8 @@ def mlzoo_models() -> Iterator[ModelSpec]:
             "synthetic/published": PUBLISHED,
             "synthetic/smoke": {"epochs": 4, "batch_size": 40, "group_size": 60},
             **{f"synthetic/{method}": values for method, values in AUTHORS.items()},
-            "custom": RECOMMENDED,
-            "custom/smoke": {"epochs": 2, "batch_size": 40},
+            "images": RECOMMENDED,
+            "images/smoke": {"epochs": 2, "batch_size": 40},
         },
         # No table of the paper could be checked, so no number is given.
         published=(),
@@ -87,6 +87,7 @@ def mlzoo_models() -> Iterator[ModelSpec]:
             "features": "mlzoo_mdn.figures:features",
             "comparison": "mlzoo_mdn.figures:comparison",
         },
+        predict="mlzoo_mdn.predict:predict",
         budget="preset synthetic: about 20 s and 0.7 GB a seed on two CPU cores",
     )
 
@@ -105,19 +106,28 @@ def mlzoo_datasets() -> Iterator[DatasetSpec]:
         paper=PAPER,
     )
     yield DatasetSpec(
-        name="custom",
-        summary="your own images, labels and metadata in train.npz, val.npz and test.npz",
+        name="images",
+        summary="your own images, labels and metadata: image files with a csv, or npz files",
         task=TASK,
-        load="mlzoo_mdn.data:load_custom",
-        config="mlzoo_mdn.dataset_config:CustomOptions",
-        demo="mlzoo_mdn.data:write_custom_demo",
-        files=tuple(
+        load="mlzoo_mdn.data:load_images",
+        config="mlzoo_mdn.dataset_config:ImagesOptions",
+        demo="mlzoo_mdn.images_demo:write_images_demo",
+        files=(
             DataFile(
-                path=f"{split}.npz",
-                how_to_get="write it with numpy.savez: images [N, C, H, W], label [N], "
-                "metadata [N, k]",
-            )
-            for split in ("train", "test")
+                path="images.csv",
+                layout="table",
+                how_to_get="write a csv with the columns file, label, split (optional) and "
+                "metadata, beside the image files it names",
+            ),
+            *(
+                DataFile(
+                    path=f"{split}.npz",
+                    layout="arrays",
+                    how_to_get="write it with numpy.savez: images [N, C, H, W], label [N], "
+                    "metadata [N, k]",
+                )
+                for split in ("train", "test")
+            ),
         ),
     )
 

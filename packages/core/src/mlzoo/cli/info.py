@@ -127,6 +127,10 @@ def show_dataset(entry: Registered, as_json: bool = False) -> None:
         click.echo()
         rows = [[f.path, human_size(f.size), f.licence, f.how_to_get] for f in spec.files]
         print_table(["file", "size", "licence", "how to get it"], rows)
+        layouts = dict.fromkeys(f.layout for f in spec.files if f.layout)
+        if layouts:
+            each = (" and ".join(f.path for f in spec.files if f.layout == x) for x in layouts)
+            click.echo(f"needed    {' or '.join(each)}")
     if spec.demo:
         click.echo(f"demo      mlzoo data demo {spec.name} DIR")
 

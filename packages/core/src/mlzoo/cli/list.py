@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from mlzoo.cli import completion
 from mlzoo.cli.output import check_task, installed, json_option, print_json, print_table
 from mlzoo.plugins import Registered
 from mlzoo.registry import Registry
+from mlzoo.specs import DatasetSpec
 
 KINDS = ("models", "datasets", "evaluators", "plugins")
 
@@ -52,12 +54,21 @@ def _models(reg: Registry, task: str | None) -> list[dict[str, Any]]:
     ]
 
 
+def _file_count(spec: DatasetSpec) -> str:
+    """``3``, or ``1 or 2`` where there are two layouts."""
+    if spec.embedded:
+        return "none (embedded)"
+    counts = Counter(file.layout for file in spec.files)
+    always = counts.pop("", 0)
+    return " or ".join(str(always + count) for count in counts.values()) or str(always)
+
+
 def _datasets(reg: Registry, task: str | None) -> list[dict[str, Any]]:
     return [
         {
             "name": r.spec.name,
             "task": r.spec.task,
-            "files": "none (embedded)" if r.spec.embedded else str(len(r.spec.files)),
+            "files": _file_count(r.spec),
             "summary": r.spec.summary,
             "from": str(r.plugin),
         }

@@ -27,6 +27,7 @@ COMMANDS = {
     "run": ("mlzoo.cli.run:run", "Train and score a model."),
     "resume": ("mlzoo.cli.resume:resume", "Go on with an interrupted run, exactly."),
     "eval": ("mlzoo.cli.eval:evaluate", "Score a finished run again from its checkpoint."),
+    "predict": ("mlzoo.cli.predict:predict", "Predict new inputs with a finished run, as csv."),
     "report": ("mlzoo.cli.report:report", "Compare runs in one table: mean, spread, published."),
     "data": (
         "mlzoo.cli.data:data",

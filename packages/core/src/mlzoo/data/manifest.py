@@ -41,9 +41,12 @@ class FileStatus:
 
 
 def status(spec: DatasetSpec, root: Path) -> list[FileStatus]:
-    """Presence and size of every file; reads none of them."""
+    """Presence and size of every file; reads none of them.
+
+    Of several layouts, only the files of the one nearest to being whole are told.
+    """
     folder = dataset_folder(root, spec.name)
-    return [_look(file, folder, spec) for file in spec.files]
+    return _of_one_layout([_look(file, folder, spec) for file in spec.files])
 
 
 def verify(spec: DatasetSpec, root: Path, progress: Progress | None = None) -> list[FileStatus]:
@@ -73,10 +76,35 @@ def require(spec: DatasetSpec, root: Path) -> None:
     folder = dataset_folder(root, spec.name)
     helps = dict.fromkeys(found.file.how_to_get for found in bad if found.file.how_to_get)
     fix = [*lines, *(f"How to get it: {text}" for text in helps)]
+    fix += _other_layouts(spec, bad)
     if spec.demo is not None:
         fix.append(f"To try it without: mlzoo data demo {spec.name} DIR")
     count = f"{len(bad)} file{'s' if len(bad) > 1 else ''}"
     raise DataError(f"dataset {spec.name!r} needs {count} in {folder}:", "\n".join(fix))
+
+
+def _of_one_layout(found: list[FileStatus]) -> list[FileStatus]:
+    """The files of the layout nearest to being whole, and those that every layout needs."""
+    layouts: dict[str, list[bool]] = {}
+    for each in found:
+        if each.file.layout:
+            layouts.setdefault(each.file.layout, []).append(each.state != "missing")
+    # A whole one, else one that was begun, else the one with the fewest files.
+    order = {x: (not all(there), not any(there), len(there)) for x, there in layouts.items()}
+    nearest = min(order, key=order.__getitem__, default="")
+    return [each for each in found if each.file.layout in ("", nearest)]
+
+
+def _other_layouts(spec: DatasetSpec, bad: list[FileStatus]) -> list[str]:
+    """What would do instead of the files that are missing, a line for each layout."""
+    told = {found.file.layout for found in bad if found.file.layout}
+    lines = []
+    for layout in dict.fromkeys(file.layout for file in spec.files if file.layout and told):
+        if layout not in told:
+            files = [file for file in spec.files if file.layout == layout]
+            ways = "; ".join(dict.fromkeys(file.how_to_get for file in files if file.how_to_get))
+            lines.append(f"Or instead {', '.join(file.path for file in files)}: {ways}")
+    return lines
 
 
 def human_size(size: int | None) -> str:
