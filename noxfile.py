@@ -26,6 +26,8 @@ nox.options.sessions = ["tests", "lint", "types"]
 CONSTRAINTS = Path("constraints.txt")  # nox works in the folder of this file
 PYPROJECTS = sorted(Path("packages").glob("*/pyproject.toml"))
 PAPERS = [path.parent.name for path in PYPROJECTS if path.parent.name != "core"]
+# glibc gives large blocks back to the system at every step and fetches them again; keep them.
+KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "1000000000", "MALLOC_MMAP_THRESHOLD_": "1000000000"}
 TEST_TOOLS = ("pytest", "pytest-xdist", "hypothesis", "hatchling", "editables", "pip")
 
 
@@ -93,11 +95,9 @@ def demo(session: nox.Session) -> None:
     out = Path("runs", "demo", datetime.now().strftime("%Y%m%d-%H%M%S"))
     # Every other epoch is enough for the curves, and the report draws the figures of all runs at once.
     options = ("--seeds", "0-2", "--evaluate-every", "2", "--no-figures", "--out", str(out))
-    # glibc gives large blocks back to the system at every step and fetches them again; keep them.
-    environment = {"MALLOC_TRIM_THRESHOLD_": "1000000000", "MALLOC_MMAP_THRESHOLD_": "1000000000"}
     for network in ("baseline", "conv"):
         command = ("mlzoo", "run", "mdn", "--network", network, *options)
-        session.run(*command, *session.posargs, env=environment)
+        session.run(*command, *session.posargs, env=KEEP_MEMORY)
     session.run("mlzoo", "report", str(out), "--figures", str(out / "figures"))
     if not list(out.glob("figures/*.png")):
         session.error(f"the report drew no figure in {out / 'figures'}")
@@ -174,12 +174,16 @@ def alone(session: nox.Session, paper: str) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Every benchmark; numbers go to benchmarks/results/."""
+    """Every benchmark, into benchmarks/results/ and the table of its README; -- --quick only tries."""
     install(session, *editable())
-    results = Path("benchmarks", "results")
-    results.mkdir(parents=True, exist_ok=True)
-    for script in sorted(Path("benchmarks").glob("[!_]*.py")):
-        session.run("python", str(script), "--json", str(results / f"{script.stem}.json"))
+    session.run("python", "benchmarks/_all.py", *session.posargs)
+
+
+@nox.session
+def notebook(session: nox.Session) -> None:
+    """The notebooks from scratch, compared with their committed outputs; -- --write updates those."""
+    install(session, *editable(), "ipykernel", "nbclient", "nbformat")
+    session.run("python", "docs/notebooks/execute.py", *session.posargs, env=KEEP_MEMORY)
 
 
 @nox.session

@@ -1,34 +1,26 @@
-"""Measures MDN's generator and distance correlation against their plain formulations.
+"""MDN's generator and distance correlation against their plain formulations (numpy, on the CPU).
 
-Prints one table; every ratio is taken within this run. Times are the best of several calls, memory
-is the peak of what numpy allocated during one call (tracemalloc).
-
-    python benchmarks/mdn_data.py [--json FILE] [--repeats 5]
+python benchmarks/mdn_data.py [--json FILE] [--repeats 5] [--quick]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
-import time
-import tracemalloc
 from collections.abc import Callable
 from importlib.metadata import version
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from _measure import Call, Row, arguments, compare, report
 from scipy.spatial.distance import cdist
 from scipy.stats import norm
+from threadpoolctl import threadpool_limits
 
 from mlzoo_mdn.dcor import squared_distance_correlation
 from mlzoo_mdn.synthetic import generate
 
 Float64 = npt.NDArray[np.float64]
-Row = dict[str, Any]
 
 FEATURES = 84
 DCOR_LIMIT = 2000
@@ -75,52 +67,29 @@ def double_centring(x: Float64, y: Float64) -> float:
     return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()))
 
 
-def measure(call: Callable[[], object], repeats: int) -> tuple[float, float]:
-    """(best seconds, peak MiB) of a call, after one that warms it up."""
-    tracemalloc.start()
-    call()
-    peak = tracemalloc.get_traced_memory()[1] / 2**20
-    tracemalloc.stop()
-    best = float("inf")
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        best = min(best, time.perf_counter() - start)
-    return best, peak
-
-
-def compare(what: str, calls: dict[str, Callable[[], object]], repeats: int) -> list[Row]:
-    """One row for each call; the ratio is to the first, which is ours."""
-    rows: list[Row] = []
-    for how, call in calls.items():
-        seconds, peak = measure(call, repeats)
-        ratio = seconds / rows[0]["seconds"] if rows else 1.0
-        rows.append(
-            {"what": what, "how": how, "seconds": seconds, "times ours": ratio, "peak MiB": peak}
-        )
-    return rows
-
-
-def generator_rows(repeats: int) -> list[Row]:
-    ours = generate(1000, 1234).images.swapaxes(1, 3)
-    np.testing.assert_array_equal(ours, image_loop(1000, 1234, plain_kernel))
+def generator_row(group_size: int, options: argparse.Namespace) -> Row:
+    """One split of the synthetic experiment."""
+    ours = generate(group_size, 1234).images.swapaxes(1, 3)
+    np.testing.assert_array_equal(ours, image_loop(group_size, 1234, plain_kernel))
     once = plain_kernel()
     noise = np.random.RandomState(1235)
-    calls: dict[str, Callable[[], object]] = {
-        "mlzoo": lambda: generate(1000, 1234),
-        "loop over images": lambda: image_loop(1000, 1234, plain_kernel),
-        "loop, kernel once": lambda: image_loop(1000, 1234, lambda: once),
-        "the noise alone": lambda: noise.normal(0, 0.01, (2000, 32, 32)),
+    calls: dict[str, Call] = {
+        "mlzoo": lambda: generate(group_size, 1234),
+        "loop over images": lambda: image_loop(group_size, 1234, plain_kernel),
+        "loop, kernel once": lambda: image_loop(group_size, 1234, lambda: once),
+        "the noise alone": lambda: noise.normal(0, 0.01, (2 * group_size, 32, 32)),
     }
-    return compare("generator, N=1000", calls, repeats)
+    against = ("loop over images", "loop, kernel once")
+    return compare(f"synthetic images, N = {group_size}", calls, options, against=against)
 
 
-def dcor_rows(n: int, repeats: int) -> list[Row]:
+def dcor_row(n: int, options: argparse.Namespace) -> Row:
+    """dcor² of the features and a confounder."""
     random = np.random.default_rng(0)
     x = random.normal(size=(n, FEATURES))
     y = random.uniform(size=(n, 1)) + 0.1 * x[:, :1]
     np.testing.assert_allclose(squared_distance_correlation(x, y), double_centring(x, y), rtol=1e-9)
-    calls: dict[str, Callable[[], object]] = {
+    calls: dict[str, Call] = {
         "mlzoo": lambda: squared_distance_correlation(x, y),
         "double centring": lambda: double_centring(x, y),
     }
@@ -128,24 +97,17 @@ def dcor_rows(n: int, repeats: int) -> list[Row]:
         import dcor
 
         calls[f"dcor {version('dcor')}"] = lambda: dcor.u_distance_correlation_sqr(x, y)
-    return compare(f"dcor2, n={n}, {FEATURES} features", calls, repeats)
+    against = [name for name in calls if name != "mlzoo"]
+    return compare(f"dcor², n = {n}, {FEATURES} features", calls, options, against=against)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--json", type=Path, help="also write the rows to this file")
-    parser.add_argument("--repeats", type=int, default=5)
-    arguments = parser.parse_args()
-    rows = generator_rows(arguments.repeats)
-    for n in (1000, 2000, 4000):
-        rows += dcor_rows(n, arguments.repeats)
-    print(f"{'':30} {'':20} {'ms':>9} {'times ours':>11} {'peak MiB':>9}")
-    for row in rows:
-        numbers = f"{1e3 * row['seconds']:9.1f} {row['times ours']:11.1f} {row['peak MiB']:9.1f}"
-        print(f"{row['what']:30} {row['how']:20} {numbers}")
-    if arguments.json:
-        facts = {"numpy": np.__version__, "python": platform.python_version()}
-        arguments.json.write_text(json.dumps({**facts, "rows": rows}, indent=2) + "\n")
+    options = arguments(__doc__, repeats=5)
+    sizes = (100,) if options.quick else (1000, 2000, 4000)
+    with threadpool_limits(options.threads):
+        rows = [generator_row(20 if options.quick else 1000, options)]
+        rows += [dcor_row(n, options) for n in sizes]
+    report(rows, options)
 
 
 if __name__ == "__main__":

@@ -1,31 +1,29 @@
-"""Time of the MetadataNorm layer and of the networks' training step against plain formulations.
+"""The MetadataNorm layer, the networks' training step and recalibration against plain formulations.
 
-    python benchmarks/mdn_layer.py [--threads 1] [--repeats 15] [--batches 200 1000] [--json FILE]
+    python benchmarks/mdn_layer.py [--json FILE] [--device cuda] [--threads 1] [--repeats 9] [--quick]
 
-Every number is the least wall time of forward plus backward over interleaved repeats in one
-process, so only ratios within a run mean anything. "plain" is the layer as the formulas are
-written, its gradient left to autograd; "copy" is ``x * 1.0``, the memory floor.
+"plain" is the layer as the formulas are written, its gradient left to autograd; "copy" is
+``x * 1.0`` and its gradient, the least that any layer takes.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
-import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import torch
+from _measure import Call, Row, arguments, compare, report
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from mlzoo_mdn.layer import MetadataNorm
 from mlzoo_mdn.networks import ConfoundedClassifier, Network
+from mlzoo_mdn.recalibration import recalibrate, running_statistics
 
 TRAINING_SET = 2000
 SHAPES = ((16, 28, 28), (32, 24, 24))
-Step = Callable[[], object]
 
 
 class PlainMetadataNorm(nn.Module):
@@ -43,6 +41,9 @@ class PlainMetadataNorm(nn.Module):
     def forward(self, x: Tensor, metadata: Tensor) -> Tensor:
         design = torch.cat([metadata, torch.ones_like(metadata[:, :1])], dim=1)  # [m, c]
         features = x.reshape(len(x), -1)  # [m, F]
+        if not self.training:
+            effect = TRAINING_SET / len(x) * (design[:, 1:] @ self.beta[1:])
+            return (features - effect).reshape(x.shape)
         estimate = self.kernel @ (design.T @ features)  # [c, F]
         with torch.no_grad():
             self.beta = 0.9 * self.beta + 0.1 * estimate
@@ -71,105 +72,173 @@ def metadata_table() -> Tensor:
     return torch.stack([label, 1 + 2 * label + 3 * torch.rand(TRAINING_SET)], dim=1)
 
 
-def fastest(steps: dict[str, Step], repeats: int) -> dict[str, float]:
-    """Least wall time of each step in ms; the steps take turns, after one round unmeasured."""
-    times = dict.fromkeys(steps, float("inf"))
-    for turn in range(repeats + 1):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            if turn > 0:
-                times[name] = min(times[name], 1e3 * (time.perf_counter() - start))
-    return times
+def same_layers(
+    shape: tuple[int, ...], table: Tensor, device: str
+) -> tuple[MetadataNorm, PlainMetadataNorm]:
+    """Ours and the plain one, with the same running coefficients."""
+    ours = MetadataNorm(table, shape)
+    return ours.to(device), PlainMetadataNorm(table, ours.num_features).to(device)
 
 
-def layer_times(shape: tuple[int, ...], batch: int, repeats: int) -> dict[str, float]:
-    """Forward and backward of one layer [batch, *shape], ms."""
+def layer_row(shape: tuple[int, ...], batch: int, options: argparse.Namespace) -> Row:
+    """Forward and backward of one layer [batch, *shape]."""
+    device = options.device
     table = metadata_table()
-    metadata = table[:batch]
-    x = torch.randn(batch, *shape, requires_grad=True)
-    grad = torch.randn(batch, *shape)
-    fused = MetadataNorm(table, shape)
-    plain = PlainMetadataNorm(table, fused.num_features)
-    batch_norm, group_norm = nn.BatchNorm2d(shape[0]), nn.GroupNorm(4, shape[0])
+    ours, plain = same_layers(shape, table, device)
+    metadata = table[:batch].to(device)
+    x = torch.randn(batch, *shape, device=device, requires_grad=True)
+    grad = torch.randn(batch, *shape, device=device)
+    batch_norm, group_norm = (
+        nn.BatchNorm2d(shape[0]).to(device),
+        nn.GroupNorm(4, shape[0]).to(device),
+    )
 
-    def step(forward: Callable[[Tensor], Tensor]) -> Step:
-        def run() -> None:
+    def step(forward: Callable[[Tensor], Tensor]) -> Call:
+        def call() -> None:
             x.grad = None
             torch.autograd.backward(forward(x), grad)
 
-        return run
+        return call
 
+    torch.testing.assert_close(ours(x, metadata), plain(x, metadata), rtol=1e-3, atol=1e-3)
     forwards: dict[str, Callable[[Tensor], Tensor]] = {
-        "fused": lambda x: fused(x, metadata),
+        "mlzoo": lambda x: ours(x, metadata),
         "plain": lambda x: plain(x, metadata),
         "batch norm": batch_norm,
         "group norm": group_norm,
         "copy": lambda x: x * 1.0,
     }
-    return fastest({name: step(forward) for name, forward in forwards.items()}, repeats)
+    return compare(
+        f"layer {named(shape)}, m = {batch}, forward + backward",
+        {name: step(forward) for name, forward in forwards.items()},
+        options,
+        against=("plain", "batch norm"),
+        accelerated=True,
+        gigabytes=6 * x.nbytes / 1e9,  # read, read and write x, and the same of its gradient
+    )
 
 
-def training_times(network: Network, batch: int, repeats: int) -> dict[str, float]:
-    """One whole training step (forward, loss, backward, Adam), ms."""
+def evaluation_row(shape: tuple[int, ...], batch: int, options: argparse.Namespace) -> Row:
+    """Forward in evaluation mode."""
     table = metadata_table()
-    metadata, target = table[:batch], table[:batch, :1]
-    images = torch.randn(batch, 1, 32, 32)
+    ours, plain = (layer.eval() for layer in same_layers(shape, table, options.device))
+    metadata = table[:batch].to(options.device)
+    x = torch.randn(batch, *shape, device=options.device)
 
-    def step(model: ConfoundedClassifier) -> Step:
+    def without_gradient(call: Call) -> Call:
+        return torch.no_grad()(call)
+
+    calls: dict[str, Call] = {
+        "mlzoo": lambda: ours(x, metadata),
+        "plain": lambda: plain(x, metadata),
+    }
+    return compare(
+        f"layer {named(shape)}, m = {batch}, evaluation",
+        {name: without_gradient(call) for name, call in calls.items()},
+        options,
+        against=("plain",),
+        accelerated=True,
+        gigabytes=2 * x.nbytes / 1e9,
+    )
+
+
+def step_row(batch: int, options: argparse.Namespace) -> Row:
+    """One whole training step of Conv (forward, loss, backward, Adam)."""
+    device = options.device
+    table = metadata_table()
+    metadata, target = table[:batch].to(device), table[:batch, :1].to(device)
+    images = torch.randn(batch, 1, 32, 32, device=device)
+
+    def step(model: ConfoundedClassifier) -> Call:
+        model.to(device)
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
 
-        def run() -> None:
+        def call() -> None:
             logit, _ = model(images, metadata)
             loss = functional.binary_cross_entropy_with_logits(logit, target)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
 
-        return run
+        return call
 
-    models = {
-        "fused": ConfoundedClassifier(network, table),
-        "plain": PlainClassifier(network, table),
+    calls = {
+        "mlzoo": step(ConfoundedClassifier("conv", table)),
+        "plain": step(PlainClassifier("conv", table)),
+        "no layers": step(ConfoundedClassifier("baseline", table)),
     }
-    return fastest({name: step(model) for name, model in models.items()}, repeats)
+    with FlopCounterMode(display=False) as counter:
+        calls["mlzoo"]()
+    return compare(
+        f"training step of Conv, m = {batch}",
+        calls,
+        options,
+        against=("plain", "no layers"),
+        accelerated=True,
+        gflop=counter.get_total_flops() / 1e9,
+    )
+
+
+def recalibration_row(options: argparse.Namespace) -> Row:
+    """Exact statistics of all layers of Conv over the training set."""
+    count = 40 if options.quick else TRAINING_SET
+    table = metadata_table()[:count]
+    model = ConfoundedClassifier("conv", table).to(options.device)
+    images = torch.randn(count, 1, 32, 32, device=options.device)
+    batches = list(zip(images.split(200), table.to(options.device).split(200), strict=True))
+
+    @torch.no_grad()
+    def forward() -> None:
+        model.eval()
+        for batch in batches:
+            model(*batch)
+
+    recalibrate(model, batches)
+    exact = running_statistics(model)
+    plain_recalibration(model, batches)
+    for name, found in running_statistics(model).items():
+        torch.testing.assert_close(found, exact[name], rtol=1e-3, atol=1e-4)
+    calls: dict[str, Call] = {
+        "mlzoo": lambda: recalibrate(model, batches),
+        "plain": lambda: plain_recalibration(model, batches),
+        "a forward pass": forward,
+    }
+    what = f"exact statistics of Conv over {count} images"
+    return compare(what, calls, options, against=("plain", "a forward pass"), accelerated=True)
+
+
+def _keep_features(seen: list[Tensor], _: nn.Module, inputs: tuple[Tensor, Tensor]) -> None:
+    seen.append(inputs[0].flatten(1).double())
+
+
+@torch.no_grad()
+def plain_recalibration(model: ConfoundedClassifier, batches: list[tuple[Tensor, Tensor]]) -> None:
+    """All features of a layer side by side, then least squares; one layer after the other."""
+    model.eval()
+    for name in ("norm1", "norm2", "norm3"):
+        layer: MetadataNorm = getattr(model, name)
+        seen: list[Tensor] = []
+        hook = layer.register_forward_pre_hook(partial(_keep_features, seen))
+        for batch in batches:
+            model(*batch)
+        hook.remove()
+        metadata = torch.cat([metadata for _, metadata in batches]).double()
+        design = torch.cat([metadata, torch.ones_like(metadata[:, :1])], dim=1)  # [N, c]
+        layer.coefficients = torch.linalg.lstsq(design, torch.cat(seen)).solution  # [c, F]
+
+
+def named(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=15)
-    parser.add_argument("--batches", type=int, nargs="+", default=[200, 1000])
-    parser.add_argument("--json", type=Path, help="write the times there as well")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    torch.manual_seed(0)
-
-    rows = []
-    print(f"torch {torch.__version__}, {arguments.threads} thread(s); forward + backward in ms")
-    for shape in SHAPES:
-        for batch in arguments.batches:
-            times = layer_times(shape, batch, arguments.repeats)
-            rows.append({"what": "layer", "shape": shape, "batch": batch, "ms": times})
-            show(f"layer {'x'.join(map(str, shape))}", batch, times)
-    for network in ("baseline", "linear", "conv"):
-        times = training_times(network, arguments.batches[0], max(3, arguments.repeats // 3))
-        rows.append(
-            {"what": "step", "network": network, "batch": arguments.batches[0], "ms": times}
-        )
-        show(f"training step {network}", arguments.batches[0], times)
-    if arguments.json:
-        machine = {"torch": torch.__version__, "cpu": platform.processor() or platform.machine()}
-        facts = {**machine, "threads": arguments.threads, "repeats": arguments.repeats}
-        arguments.json.write_text(json.dumps({**facts, "rows": rows}, indent=1) + "\n")
-
-
-def show(what: str, batch: int, times: dict[str, float]) -> None:
-    fused = times["fused"]
-    ratios = ", ".join(
-        f"{name} {value:.1f} ({value / fused:.2f}x)" for name, value in times.items()
-    )
-    print(f"{what:24} m={batch:<5} {ratios}")
+    options = arguments(__doc__, repeats=9)
+    batches = (20,) if options.quick else (200, 1000)
+    rows = [layer_row(shape, batch, options) for shape in SHAPES for batch in batches]
+    rows += [evaluation_row(shape, batches[0], options) for shape in SHAPES]
+    rows.append(step_row(batches[0], options))
+    rows.append(recalibration_row(options))
+    report(rows, options)
 
 
 if __name__ == "__main__":
