@@ -23,6 +23,7 @@ from mlzoo.run_directory import (
     create,
     locked,
     machine_facts,
+    removed_on_error,
     write_environment,
 )
 from mlzoo.run_status import Interrupted, keeping_status
@@ -117,9 +118,10 @@ def execute(
     directory = create(out, plan.model.name, plan.dataset.name, plan.options.run.seed)
     info = RunInfo(directory)
     with locked(directory):
-        info.update(status="running", sessions=[], **ready.facts)
-        write_json(directory / "config.json", plan.config_json())
-        write_environment(directory)
+        with removed_on_error(directory):
+            write_json(directory / "config.json", plan.config_json())
+            write_environment(directory)
+            info.update(status="running", sessions=[], **ready.facts)  # from here on it is a run
         settings = _settings(directory, stop_after, figures, progress)
         return _train(ready, directory, info, settings)
 

@@ -9,10 +9,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlzoo.errors import RunError
-from mlzoo.files import atomic_write, write_json
+from mlzoo.files import atomic_write, read_json, remove_leftovers, write_json
 from mlzoo.metrics_log import read_rows
 
 if TYPE_CHECKING:
@@ -54,14 +54,28 @@ def create(out: Path, model: str, dataset: str, seed: int) -> Path:
                 directory.mkdir()
             except FileExistsError:
                 continue
-            for name in ("checkpoints", "predictions", "figures"):
-                (directory / name).mkdir()
+            with removed_on_error(directory):
+                for name in ("checkpoints", "predictions", "figures"):
+                    (directory / name).mkdir()
             return directory
     except OSError as error:
         raise RunError(
             f"cannot create a run below {out}: {error.strerror or error}.",
             "Choose another place with --out DIR.",
         ) from error
+
+
+# What other code relies on in run.json, which people edit; all may be missing.
+_FACTS: dict[str, tuple[type, ...]] = {
+    "status": (str,),
+    "started": (str,),
+    "seconds": (int, float),
+    "data": (dict,),
+    "data_dir": (str,),
+    "device": (str,),
+    "sessions": (list,),
+    "versions": (dict,),
+}
 
 
 class RunInfo:
@@ -84,16 +98,13 @@ class RunInfo:
             RunError: the folder is not a run, or run.json is damaged.
         """
         path = directory / "run.json"
-        try:
-            facts = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(facts, dict):
-                raise ValueError("it must hold an object")
-        except FileNotFoundError as error:
-            raise RunError(f"{directory} is not a run: it has no run.json.") from error
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path} cannot be read: {error}") from error
+        if not path.exists():
+            raise RunError(f"{directory} is not a run: it has no run.json.")
         info = cls(directory)
-        info.facts = facts
+        info.facts = read_json(path)
+        for name, kinds in _FACTS.items():
+            if not isinstance(info.facts.get(name), (*kinds, type(None))):
+                raise RunError(f"{path} is damaged: {name!r} cannot be {info.facts[name]!r:.40}.")
         return info
 
 
@@ -157,15 +168,33 @@ def peak_memory_mb() -> float | None:
 def locked(directory: Path) -> Iterator[None]:
     """Hold a run's folder alone; the system lets go of it when the process ends, however it ends.
 
+    What a process that was killed here left unfinished is removed.
+
     Raises:
-        RunError: another process trains there.
+        RunError: another process trains there, or the folder cannot be written.
     """
-    with (directory / ".lock").open("a+b") as file:
+    path = directory / ".lock"
+    try:
+        file = path.open("a+b")
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}.") from error
+    with file:
         try:
             _lock(file.fileno())
         except OSError as error:
             raise RunError(f"{directory} is still running, in another process.") from error
+        remove_leftovers(directory)
         yield
+
+
+@contextmanager
+def removed_on_error(directory: Path) -> Iterator[None]:
+    """A new run's folder is no run before its ``run.json`` is written: without one, nothing stays."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
 
 
 def _lock(file: int) -> None:
@@ -227,14 +256,7 @@ class RunRecord:
         return plan_of(self).load_data() if self.data is None else self.data
 
     def _json(self, name: str) -> dict[str, Any]:
-        path = self.directory / name
-        try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path} cannot be read: {error}") from error
-        if not isinstance(value, dict):
-            raise RunError(f"{path} must hold an object.")
-        return value
+        return read_json(self.directory / name)
 
 
 def find_runs(paths: Iterable[Path]) -> Iterator[RunRecord]:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     Number = float | int | torch.Tensor
 
-LAST, BEST = "last.pt", "best.pt"
+LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
+NEEDED = ("epoch", "step", "stopped", "state", "selection", "rng")
 
 
 class Run:
@@ -150,26 +151,39 @@ class Run:
                 "selection": self.selector.state_dict(),
                 "rng": rng_state(self.device),
             },
+            previous=self.checkpoints / PREVIOUS,
         )
         self._progress.epoch(epoch, count, {**means, **self._evaluated})
         self._evaluated = {}
 
     def _restore(self, state: Mapping[str, Any]) -> int:
         """Put back the last whole epoch, if there is one; returns its number."""
-        path = self.checkpoints / LAST
+        path, previous = self.checkpoints / LAST, self.checkpoints / PREVIOUS
+        if not path.exists():
+            path = previous
         if not path.exists():
             self._log.rewind(0)
             return 0
-        saved = load_checkpoint(path)
+        try:
+            saved = load_checkpoint(path, needs=NEEDED)
+        except CheckpointError as error:
+            older = path != previous and previous.exists()
+            where = "the epoch before" if older else "the first epoch"
+            error.fix = f"Delete it and resume: the run then goes on from {where}, to the same end."
+            raise
         if set(saved["state"]) != set(state):
             raise CheckpointError(
                 f"{path} holds the state of {', '.join(sorted(saved['state']))}, "
                 f"but the model now asks for {', '.join(sorted(state))}.",
                 "It was written by another version of the plugin: start a new run.",
             )
-        for name, item in state.items():
-            item.load_state_dict(saved["state"][name])
-        self.selector.load_state_dict(saved["selection"])
+        try:
+            for name, item in state.items():
+                item.load_state_dict(saved["state"][name])
+            self.selector.load_state_dict(saved["selection"])
+        except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+            reason = " ".join(str(error).split())
+            raise CheckpointError(f"{path} does not fit this run: {reason}.") from error
         self.epoch, self.step, self.stopped = saved["epoch"], saved["step"], saved["stopped"]
         self._log.rewind(self.epoch)
         set_rng_state(saved["rng"], self.device)
