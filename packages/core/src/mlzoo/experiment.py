@@ -23,7 +23,7 @@ from mlzoo.run_directory import (
     create,
     locked,
     machine_facts,
-    removed_on_error,
+    removed_unless_begun,
     write_environment,
 )
 from mlzoo.run_status import Interrupted, keeping_status
@@ -117,11 +117,10 @@ def execute(
     ready = _prepare(plan, plan.load_data() if data is None else data, device)
     directory = create(out, plan.model.name, plan.dataset.name, plan.options.run.seed)
     info = RunInfo(directory)
-    with locked(directory):
-        with removed_on_error(directory):
-            write_json(directory / "config.json", plan.config_json())
-            write_environment(directory)
-            info.update(status="running", sessions=[], **ready.facts)  # from here on it is a run
+    with removed_unless_begun(directory), locked(directory):
+        write_json(directory / "config.json", plan.config_json())
+        write_environment(directory)
+        info.update(status="running", sessions=[], **ready.facts)  # from here on it is a run
         settings = _settings(directory, stop_after, figures, progress)
         return _train(ready, directory, info, settings)
 

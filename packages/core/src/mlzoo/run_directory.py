@@ -54,7 +54,7 @@ def create(out: Path, model: str, dataset: str, seed: int) -> Path:
                 directory.mkdir()
             except FileExistsError:
                 continue
-            with removed_on_error(directory):
+            with removed_unless_begun(directory):
                 for name in ("checkpoints", "predictions", "figures"):
                     (directory / name).mkdir()
             return directory
@@ -134,7 +134,8 @@ def git_state(module: str) -> dict[str, Any] | None:
     here = Path(spec.origin)
 
     def git(*words: str) -> str | None:
-        command = ["git", "-C", str(here.parent), *words]
+        # Without its optional lock, looking never gets in the way of the user's own git.
+        command = ["git", "--no-optional-locks", "-C", str(here.parent), *words]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
         except (OSError, subprocess.TimeoutExpired):
@@ -188,12 +189,13 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
-def removed_on_error(directory: Path) -> Iterator[None]:
-    """A new run's folder is no run before its ``run.json`` is written: without one, nothing stays."""
+def removed_unless_begun(directory: Path) -> Iterator[None]:
+    """A new folder is a run as soon as it has a ``run.json``; after an error before that it goes."""
     try:
         yield
     except BaseException:
-        shutil.rmtree(directory, ignore_errors=True)
+        if not (directory / "run.json").exists():
+            shutil.rmtree(directory, ignore_errors=True)
         raise
 
 

@@ -40,20 +40,21 @@ def keeping_status(info: RunInfo, directory: Path, progress: Progress) -> Iterat
             peak_memory_mb=peak_memory_mb(),
         )
 
+    stopped: list[str] = []
     try:
-        with as_interrupt():
+        with as_interrupt() as stopped:
             yield
-    except (KeyboardInterrupt, StopRequested) as error:
-        reason = str(error) or "interrupted"
-        with suppress(RunError):  # the disk is full, too: the run can be resumed all the same
-            close("interrupted", reason)
-            progress.note(reason)
-        fix = f"Go on with: mlzoo resume {quote(str(directory))}"
-        raise Interrupted(f"{reason}.", fix) from error
     except BaseException as error:
+        if stopped or isinstance(error, KeyboardInterrupt | StopRequested):
+            status, told = "interrupted", next(iter(stopped), str(error) or "interrupted")
+        else:
+            status, told = "failed", f"{type(error).__name__}: {error}"
         with suppress(RunError):  # what cannot be written now must not hide why
-            close("failed", f"{type(error).__name__}: {error}")
-            progress.note(f"failed: {error}")
+            close(status, told)
+            progress.note(told)
+        if status == "interrupted":
+            fix = f"Go on with: mlzoo resume {quote(str(directory))}"
+            raise Interrupted(f"{told}.", fix) from error
         if isinstance(error, MlzooError) and not isinstance(error, UsageError):
             error.fix = f"{error.fix} The run is kept in {directory}.".strip()
         raise
