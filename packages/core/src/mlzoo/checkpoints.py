@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError  # what torch raises when it refuses
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor, nn
@@ -35,9 +35,12 @@ def save_checkpoint(path: Path, state: Mapping[str, Any], previous: Path | None 
     if previous is not None and path.exists():
         _keep(path, previous)
     with atomic_write(path) as file:
+        watched = _Watched(file)
         try:
-            torch.save(dict(state), file)
+            torch.save(dict(state), watched)  # type: ignore[arg-type]
         except RuntimeError as error:  # so torch reports a full disk
+            if watched.failure is not None:
+                raise watched.failure from error
             reason = str(error).splitlines()[0]
             raise RunError(f"cannot write {path}: {reason}") from error
 
@@ -101,6 +104,24 @@ def load_strict(module: nn.Module, state: Mapping[str, Any], source: str) -> Non
             f"{source} does not fit {type(module).__name__}: {'; '.join(problems[:3])}{more}."
         )
     module.load_state_dict(state, strict=True)
+
+
+class _Watched:
+    """A file that remembers why it could not be written; torch tells only that."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.failure: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            self.failure = error
+            raise
+
+    def flush(self) -> None:
+        self.file.flush()
 
 
 def _check_sums(path: Path) -> None:
