@@ -139,7 +139,7 @@ FLOORS = [
         "selection",
         "verdict",
     },
-    {"registry"},
+    {"registry", "run_schema"},
     {"run_directory"},
     {"run_status", "planning"},
     {"runs", "scoring"},

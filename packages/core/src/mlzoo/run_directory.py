@@ -65,19 +65,6 @@ def create(out: Path, model: str, dataset: str, seed: int) -> Path:
         ) from error
 
 
-# What other code relies on in run.json, which people edit; all may be missing.
-_FACTS: dict[str, tuple[type, ...]] = {
-    "status": (str,),
-    "started": (str,),
-    "seconds": (int, float),
-    "data": (dict,),
-    "data_dir": (str,),
-    "device": (str,),
-    "sessions": (list,),
-    "versions": (dict,),
-}
-
-
 class RunInfo:
     """``run.json``: status, times, host, versions; rewritten whole at every change."""
 
@@ -97,14 +84,14 @@ class RunInfo:
         Raises:
             RunError: the folder is not a run, or run.json is damaged.
         """
+        from mlzoo.run_schema import Facts, check_schema
+
         path = directory / "run.json"
         if not path.exists():
             raise RunError(f"{directory} is not a run: it has no run.json.")
         info = cls(directory)
         info.facts = read_json(path)
-        for name, kinds in _FACTS.items():
-            if not isinstance(info.facts.get(name), (*kinds, type(None))):
-                raise RunError(f"{path} is damaged: {name!r} cannot be {info.facts[name]!r:.40}.")
+        check_schema(Facts, info.facts, path)
         return info
 
 
@@ -228,12 +215,19 @@ class RunRecord:
     @cached_property
     def config(self) -> dict[str, Any]:
         """``config.json``: flat option values with ``model``, ``dataset``, ``preset``, ``sources``."""
-        return self._json("config.json")
+        return read_json(self.directory / "config.json")
 
     @cached_property
     def results(self) -> dict[str, Any]:
         """``results.json``; empty if the run is not done."""
-        return self._json("results.json") if (self.directory / "results.json").exists() else {}
+        from mlzoo.run_schema import Results, check_schema
+
+        path = self.directory / "results.json"
+        if not path.exists():
+            return {}
+        results = read_json(path)
+        check_schema(Results, results, path)
+        return results
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
@@ -256,9 +250,6 @@ class RunRecord:
         from mlzoo.planning import plan_of
 
         return plan_of(self).load_data() if self.data is None else self.data
-
-    def _json(self, name: str) -> dict[str, Any]:
-        return read_json(self.directory / name)
 
 
 def find_runs(paths: Iterable[Path]) -> Iterator[RunRecord]:
