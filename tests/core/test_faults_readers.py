@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+import mlzoo
 from mlzoo.checkpoints import load_checkpoint, load_strict, save_checkpoint
 from mlzoo.config import Config, Layer, OptionSet, read_config_file
 from mlzoo.data.readers import (
@@ -25,9 +26,12 @@ from mlzoo.data.readers import (
     read_pickle,
 )
 from mlzoo.errors import CheckpointError, MlzooError
+from mlzoo.experiment import Interrupted
 from mlzoo.faults import Trap, bit_flips, hostile_pickles, truncations
 from mlzoo.metrics_log import read_rows
-from mlzoo.run_directory import RunInfo
+from mlzoo.progress import Progress
+from mlzoo.run_directory import RunInfo, find_runs
+from mlzoo.testing import same
 
 h5py = pytest.importorskip("h5py")
 scipy_io = pytest.importorskip("scipy.io")
@@ -237,3 +241,42 @@ def test_weights_of_an_older_format_are_still_read(tmp_path):
     path = tmp_path / "published.pth"
     torch.save(STATE, path, _use_new_zipfile_serialization=False)
     assert torch.equal(load_checkpoint(path)["weights"], STATE["weights"])
+
+
+def test_damaged_last_checkpoint_is_named_with_the_way_out(toy, tmp_path):
+    quiet = Progress(quiet=True)
+    options = {"epochs": 4, "noise": 0.1, "figures": False, "progress": quiet}
+    straight = mlzoo.run("toy", out=tmp_path / "a", **options).directory / "checkpoints"
+    with pytest.raises(Interrupted):
+        mlzoo.run("toy", out=tmp_path / "b", stop_after=3, **options)
+    (record,) = find_runs([tmp_path / "b"])
+    checkpoints = record.directory / "checkpoints"
+    for name, way_out in (("last", "the epoch before"), ("previous", "the first epoch")):
+        damaged = checkpoints / f"{name}.pt"
+        damaged.write_bytes(damaged.read_bytes()[:-100])
+        with pytest.raises(CheckpointError) as caught:
+            mlzoo.resume(record.directory, figures=False, progress=quiet)
+        lines = str(caught.value).splitlines()
+        assert lines[0].startswith(f"{damaged} is damaged")
+        assert lines[1].startswith(f"Delete it and resume: the run then goes on from {way_out}")
+        assert len(lines) == 2
+        damaged.unlink()
+    mlzoo.resume(record.directory, figures=False, progress=quiet)
+    for name in ("last.pt", "best.pt"):
+        assert same(load_checkpoint(checkpoints / name), load_checkpoint(straight / name))
+
+
+def test_checkpoint_of_something_else_is_refused(toy, tmp_path):
+    quiet = Progress(quiet=True)
+    with pytest.raises(Interrupted):
+        mlzoo.run("toy", out=tmp_path, stop_after=1, progress=quiet)
+    (record,) = find_runs([tmp_path])
+    last = record.directory / "checkpoints" / "last.pt"
+    whole = load_checkpoint(last)
+    save_checkpoint(last, {"weights": torch.zeros(2)})
+    with pytest.raises(CheckpointError, match=r"last\.pt holds no 'epoch'"):
+        mlzoo.resume(record.directory, progress=quiet)
+    whole["state"]["model"]["line"]["weight"] = torch.zeros(7, 7)
+    save_checkpoint(last, whole)
+    with pytest.raises(CheckpointError, match=r"last\.pt does not fit this run"):
+        mlzoo.resume(record.directory, progress=quiet)

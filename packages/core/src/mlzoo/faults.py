@@ -112,14 +112,14 @@ class _Layer:
     ) -> IO[Any]:
         path = self.inside(file) if set(mode) & set("wax+") else None
         if path is None:
-            return _OPEN(file, mode, buffering, encoding, errors, newline, closefd, opener)
+            return _open(file, mode, buffering, encoding, errors, newline, closefd, opener)
         if not isinstance(file, int):
             self.touch("open", path)
         raw = _Raw(self, path, file, mode.replace("t", ""), closefd, opener)
         size = buffering if buffering > 1 else io.DEFAULT_BUFFER_SIZE
         binary = io.BufferedRandom(raw, size) if "+" in mode else io.BufferedWriter(raw, size)
         if "b" in mode:
-            return binary if buffering else raw  # type: ignore[return-value]
+            return binary if buffering else raw
         return io.TextIOWrapper(binary, encoding, errors, newline, line_buffering=buffering == 1)
 
     def open_number(self, original: Callable[..., int]) -> Callable[..., int]:
@@ -155,7 +155,7 @@ class _Layer:
         return call
 
 
-_OPEN: Any = open
+_open: Callable[..., IO[Any]] = open
 
 
 class _Raw(io.FileIO):
