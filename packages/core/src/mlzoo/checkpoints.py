@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError  # what torch raises when it refuses
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,30 +19,49 @@ from mlzoo.files import atomic_write
 SAFE_TORCH = (2, 6)
 
 
-def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a checkpoint; the previous one survives until the new one is whole.
+def save_checkpoint(path: Path, state: Mapping[str, Any], previous: Path | None = None) -> None:
+    """Write a checkpoint; the former one survives until the new one is whole.
+
+    Args:
+        path: the file.
+        state: tensors and JSON values in dicts, lists and tuples.
+        previous: where the former one is kept, against a disk that damages files later.
 
     Raises:
         CheckpointError: something in it could not be loaded again safely; names where.
         RunError: the file cannot be written.
     """
     _check(state, "")
+    if previous is not None and path.exists():
+        _keep(path, previous)
     with atomic_write(path) as file:
+        watched = _Watched(file)
         try:
-            torch.save(dict(state), file)
+            torch.save(dict(state), watched)  # type: ignore[arg-type]
         except RuntimeError as error:  # so torch reports a full disk
+            if watched.failure is not None:
+                raise watched.failure from error
             reason = str(error).splitlines()[0]
             raise RunError(f"cannot write {path}: {reason}") from error
 
 
-def load_checkpoint(path: Path, map_location: str = "cpu") -> dict[str, Any]:
+def load_checkpoint(
+    path: Path, map_location: str = "cpu", needs: Iterable[str] = ()
+) -> dict[str, Any]:
     """Read a checkpoint or a published weights file; code in it never runs.
 
+    Args:
+        path: the file.
+        map_location: the device of the tensors.
+        needs: keys it must have.
+
     Raises:
-        CheckpointError: missing, damaged, or holding anything but tensors and plain values.
+        CheckpointError: missing, damaged, holding anything but tensors and plain values, or without
+            a key that it needs.
     """
     _require_safe_torch()
     try:
+        _check_sums(path)
         state = torch.load(path, map_location=map_location, weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no checkpoint {path}.") from error
@@ -57,6 +77,9 @@ def load_checkpoint(path: Path, map_location: str = "cpu") -> dict[str, Any]:
         raise CheckpointError(f"{path} cannot be read: {type(error).__name__}.") from error
     if not isinstance(state, dict):
         raise CheckpointError(f"{path} holds a {type(state).__name__}, not a state dict.")
+    for key in needs:
+        if key not in state:
+            raise CheckpointError(f"{path} holds no {key!r}: it is no checkpoint of this kind.")
     return state
 
 
@@ -81,6 +104,51 @@ def load_strict(module: nn.Module, state: Mapping[str, Any], source: str) -> Non
             f"{source} does not fit {type(module).__name__}: {'; '.join(problems[:3])}{more}."
         )
     module.load_state_dict(state, strict=True)
+
+
+class _Watched:
+    """A file that remembers why it could not be written; torch tells only that."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.failure: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            self.failure = error
+            raise
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+def _check_sums(path: Path) -> None:
+    """torch writes a checksum of every record, but does not look at it when it reads."""
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\3\4":  # so torch tells its archives from older formats
+            return
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise zipfile.BadZipFile(f"the checksum of {damaged} is wrong.")
+
+
+def _keep(path: Path, previous: Path) -> None:
+    """Give the file that is about to be replaced a second name; no byte is copied."""
+    spare = previous.with_name(f".{previous.name}.tmp")
+    try:
+        spare.unlink(missing_ok=True)
+        os.link(path, spare)
+        spare.replace(previous)
+    except OSError:  # a file system without links: then the name moves
+        try:
+            path.replace(previous)
+        except OSError as error:
+            raise RunError(f"cannot write {previous}: {error.strerror or error}.") from error
+    finally:
+        spare.unlink(missing_ok=True)
 
 
 def _require_safe_torch() -> None:

@@ -235,6 +235,9 @@ def read_config_file(path: Path) -> dict[str, Any]:
     nested = [key for key, value in values.items() if isinstance(value, dict) and key != "sources"]
     if nested:
         raise UsageError(f"{path} must be flat, but {nested[0]!r} is a mapping.")
+    for key in ("model", "dataset", "preset"):
+        if not isinstance(values.get(key), str | None):
+            raise UsageError(f"{path}: {key} must be a name, not {str(values[key])[:40]!r}.")
     return {str(key): value for key, value in values.items()}
 
 

@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -50,6 +50,32 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
         raise RunError(f"cannot write {path}: {error.strerror or error}.") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add one line to a log; after an error the file is as long as it was.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    before = path.stat().st_size if path.exists() else None
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        if before is not None:
+            with suppress(OSError):
+                os.truncate(path, before)
+        raise RunError(f"cannot write {path}: {error.strerror or error}.") from error
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete the unfinished files that processes killed while writing left at or below a folder.
+
+    Only for a folder in which nobody else writes: the files of a live writer look the same.
+    """
+    for path in folder.rglob(".*.tmp"):
+        path.unlink(missing_ok=True)
 
 
 def _umask() -> int:
@@ -98,6 +124,26 @@ def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
             raise RunError(f"cannot write {path}: array {name!r} holds Python objects.")
     with atomic_write(path) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object that a JSON file holds.
+
+    Raises:
+        RunError: missing, damaged, with NaN or infinity, or no object.
+    """
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no JSON")
+
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RunError(f"{path} cannot be read: {reason}.") from error
+    if not isinstance(value, dict):
+        raise RunError(f"{path} cannot be read: it must hold an object.")
+    return value
 
 
 def _finite(value: Any) -> Any:

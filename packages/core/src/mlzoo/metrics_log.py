@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlzoo.errors import NonFiniteError
-from mlzoo.files import atomic_write
+from mlzoo.errors import NonFiniteError, RunError
+from mlzoo.files import append_line, atomic_write
 
 if TYPE_CHECKING:
     import torch
@@ -78,14 +78,17 @@ class MetricsLog:
         return means
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Write one row now; non-finite numbers become null."""
+        """Write one row now; non-finite numbers become null.
+
+        Raises:
+            RunError: the file cannot be written.
+        """
         if not self._writes:
             return
         clean = {
             k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()
         }
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(clean) + "\n")
+        append_line(self.path, json.dumps(clean))
 
     def rewind(self, epoch: int) -> None:
         """Drop the rows after ``epoch``."""
@@ -102,12 +105,25 @@ def _on_host(value: Number) -> bool:
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a metrics file; a line cut off by a crash ends it."""
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            try:
-                yield json.loads(line)
-            except ValueError:
-                return
+    """The rows of a metrics file, none if it is not there; a last line cut off by a crash is left out.
+
+    Raises:
+        RunError: any other line is damaged, or names no epoch; says which.
+    """
+    try:
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror or error}.") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.endswith(b"\n"):
+            return
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict) or type(row.get("epoch")) is not int:
+            raise RunError(
+                f"{path} is damaged: line {number} is no row of a log.",
+                "Delete the line: checkpoints and results do not depend on it.",
+            )
+        yield row

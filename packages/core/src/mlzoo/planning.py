@@ -233,7 +233,7 @@ def _planned(request: Mapping[str, Any]) -> Plan:
 def plan_of(record: RunRecord, data_dir: Path | None = None) -> Plan:
     """The plan a run was made from."""
     config = record.config
-    if not {"model", "dataset"} <= set(config):
+    if not all(isinstance(config.get(key), str) for key in ("model", "dataset")):
         raise RunError(
             f"{record.directory / 'config.json'} is damaged: it names no model or dataset."
         )

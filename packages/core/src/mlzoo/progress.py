@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from mlzoo.files import append_line
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
@@ -37,8 +39,7 @@ class Progress:
         """A line for the log alone."""
         if self.log_file is not None:
             stamp = time.strftime("%H:%M:%S")
-            with self.log_file.open("a", encoding="utf-8") as log:
-                log.write(f"{stamp} {text}\n")
+            append_line(self.log_file, f"{stamp} {text}")
 
     def show(self, text: str) -> None:
         """Print one line to the person."""

@@ -9,10 +9,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlzoo.errors import RunError
-from mlzoo.files import atomic_write, take_lock, write_json
+from mlzoo.files import atomic_write, read_json, remove_leftovers, take_lock, write_json
 from mlzoo.metrics_log import read_rows
 
 if TYPE_CHECKING:
@@ -54,8 +54,9 @@ def create(out: Path, model: str, dataset: str, seed: int) -> Path:
                 directory.mkdir()
             except FileExistsError:
                 continue
-            for name in ("checkpoints", "predictions", "figures"):
-                (directory / name).mkdir()
+            with removed_unless_begun(directory):
+                for name in ("checkpoints", "predictions", "figures"):
+                    (directory / name).mkdir()
             return directory
     except OSError as error:
         raise RunError(
@@ -83,17 +84,14 @@ class RunInfo:
         Raises:
             RunError: the folder is not a run, or run.json is damaged.
         """
+        from mlzoo.run_schema import Facts, check_schema
+
         path = directory / "run.json"
-        try:
-            facts = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(facts, dict):
-                raise ValueError("it must hold an object")
-        except FileNotFoundError as error:
-            raise RunError(f"{directory} is not a run: it has no run.json.") from error
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path} cannot be read: {error}") from error
+        if not path.exists():
+            raise RunError(f"{directory} is not a run: it has no run.json.")
         info = cls(directory)
-        info.facts = facts
+        info.facts = read_json(path)
+        check_schema(Facts, info.facts, path)
         return info
 
 
@@ -123,7 +121,8 @@ def git_state(module: str) -> dict[str, Any] | None:
     here = Path(spec.origin)
 
     def git(*words: str) -> str | None:
-        command = ["git", "-C", str(here.parent), *words]
+        # Without its optional lock, looking never gets in the way of the user's own git.
+        command = ["git", "--no-optional-locks", "-C", str(here.parent), *words]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
         except (OSError, subprocess.TimeoutExpired):
@@ -157,15 +156,34 @@ def peak_memory_mb() -> float | None:
 def locked(directory: Path) -> Iterator[None]:
     """Hold a run's folder alone; the system lets go of it when the process ends, however it ends.
 
+    What a process that was killed here left unfinished is removed.
+
     Raises:
-        RunError: another process trains there.
+        RunError: another process trains there, or the folder cannot be written.
     """
-    with (directory / ".lock").open("a+b") as file:
+    path = directory / ".lock"
+    try:
+        file = path.open("a+b")
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}.") from error
+    with file:
         try:
             take_lock(file.fileno())
         except OSError as error:
             raise RunError(f"{directory} is still running, in another process.") from error
+        remove_leftovers(directory)
         yield
+
+
+@contextmanager
+def removed_unless_begun(directory: Path) -> Iterator[None]:
+    """A new folder is a run as soon as it has a ``run.json``; after an error before that it goes."""
+    try:
+        yield
+    except BaseException:
+        if not (directory / "run.json").exists():
+            shutil.rmtree(directory, ignore_errors=True)
+        raise
 
 
 @dataclass(frozen=True)
@@ -186,12 +204,19 @@ class RunRecord:
     @cached_property
     def config(self) -> dict[str, Any]:
         """``config.json``: flat option values with ``model``, ``dataset``, ``preset``, ``sources``."""
-        return self._json("config.json")
+        return read_json(self.directory / "config.json")
 
     @cached_property
     def results(self) -> dict[str, Any]:
         """``results.json``; empty if the run is not done."""
-        return self._json("results.json") if (self.directory / "results.json").exists() else {}
+        from mlzoo.run_schema import Results, check_schema
+
+        path = self.directory / "results.json"
+        if not path.exists():
+            return {}
+        results = read_json(path)
+        check_schema(Results, results, path)
+        return results
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
@@ -214,16 +239,6 @@ class RunRecord:
         from mlzoo.planning import plan_of
 
         return plan_of(self).load_data() if self.data is None else self.data
-
-    def _json(self, name: str) -> dict[str, Any]:
-        path = self.directory / name
-        try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path} cannot be read: {error}") from error
-        if not isinstance(value, dict):
-            raise RunError(f"{path} must hold an object.")
-        return value
 
 
 def find_runs(paths: Iterable[Path]) -> Iterator[RunRecord]:

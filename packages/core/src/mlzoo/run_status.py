@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
 
@@ -27,7 +27,7 @@ class Interrupted(RunError):  # noqa: N818 - not an error: the run is left resum
 @contextmanager
 def keeping_status(info: RunInfo, directory: Path, progress: Progress) -> Iterator[None]:
     """Keeps run.json true, whatever happens inside."""
-    started = time.time()
+    started, start = time.time(), time.monotonic()  # the clock may be set back meanwhile
     earlier = float(info.facts.get("seconds", 0.0))
     info.update(status="running", started=info.facts.get("started", _iso(started)), error=None)
 
@@ -36,23 +36,26 @@ def keeping_status(info: RunInfo, directory: Path, progress: Progress) -> Iterat
             status=status,
             error=error,
             finished=_iso(time.time()),
-            seconds=round(earlier + time.time() - started, 2),
+            seconds=round(earlier + time.monotonic() - start, 2),
             peak_memory_mb=peak_memory_mb(),
         )
 
+    stopped: list[str] = []
     try:
-        with as_interrupt():
+        with as_interrupt() as stopped:
             yield
-    except (KeyboardInterrupt, StopRequested) as error:
-        reason = str(error) or "interrupted"
-        with held_back():  # a second Ctrl-C
-            close("interrupted", reason)
-            progress.note(reason)
-        fix = f"Go on with: mlzoo resume {quote(str(directory))}"
-        raise Interrupted(f"{reason}.", fix) from error
     except BaseException as error:
-        close("failed", f"{type(error).__name__}: {error}")
-        progress.note(f"failed: {error}")
+        if stopped or isinstance(error, KeyboardInterrupt | StopRequested):
+            status, told = "interrupted", next(iter(stopped), str(error) or "interrupted")
+        else:
+            status, told = "failed", f"{type(error).__name__}: {error}"
+        # What cannot be written now must not hide why, nor a second Ctrl-C what is written.
+        with suppress(RunError), held_back():
+            close(status, told)
+            progress.note(told)
+        if status == "interrupted":
+            fix = f"Go on with: mlzoo resume {quote(str(directory))}"
+            raise Interrupted(f"{told}.", fix) from error
         if isinstance(error, MlzooError) and not isinstance(error, UsageError):
             error.fix = f"{error.fix} The run is kept in {directory}.".strip()
         raise
@@ -62,11 +65,14 @@ def keeping_status(info: RunInfo, directory: Path, progress: Progress) -> Iterat
 @contextmanager
 def taking_part() -> Iterator[None]:
     """The same for a process that leaves run.json to the main one."""
+    stopped: list[str] = []
     try:
-        with as_interrupt():
+        with as_interrupt() as stopped:
             yield
-    except (KeyboardInterrupt, StopRequested) as error:
-        raise Interrupted(f"{error}.") from error
+    except BaseException as error:
+        if stopped or isinstance(error, KeyboardInterrupt | StopRequested):
+            raise Interrupted(f"{next(iter(stopped), str(error))}.") from error
+        raise
 
 
 def _iso(seconds: float) -> str:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     Number = float | int | torch.Tensor
 
-LAST, BEST = "last.pt", "best.pt"
+LAST, PREVIOUS, BEST, DAMAGED = "last.pt", "previous.pt", "best.pt", "damaged.pt"
+NEEDED = ("epoch", "step", "stopped", "state", "selection", "rng")
 
 
 T = TypeVar("T")
@@ -207,26 +208,33 @@ class Run:
             "scaler": scaler.state_dict() if scaler else {},
             "rng": every_rank(self.accelerator, rng_state(self.device)),
         }
-        self.on_main(lambda: save_checkpoint(self.checkpoints / LAST, whole))
+        last, previous = self.checkpoints / LAST, self.checkpoints / PREVIOUS
+        self.on_main(lambda: save_checkpoint(last, whole, previous=previous))
         self._progress.epoch(epoch, count, {**means, **self._evaluated})
         self._evaluated = {}
 
     def _restore(self, state: Mapping[str, Any]) -> int:
         """Put back the last whole epoch, if there is one; returns its number."""
-        path = self.checkpoints / LAST
-        if not path.exists():
+        found = self._last_good_checkpoint()
+        if found is None:
             self._log.rewind(0)
+            if self.processes > 1 and not self.accelerator.is_main_process:
+                seed_rank(self.seed, self.accelerator.process_index)
             return 0
-        saved = load_checkpoint(path)
+        path, saved = found
         if set(saved["state"]) != set(state):
             raise CheckpointError(
                 f"{path} holds the state of {', '.join(sorted(saved['state']))}, "
                 f"but the model now asks for {', '.join(sorted(state))}.",
                 "It was written by another version of the plugin: start a new run.",
             )
-        for name, item in state.items():
-            item.load_state_dict(saved["state"][name])
-        self.selector.load_state_dict(saved["selection"])
+        try:
+            for name, item in state.items():
+                item.load_state_dict(saved["state"][name])
+            self.selector.load_state_dict(saved["selection"])
+        except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+            reason = " ".join(str(error).split())
+            raise CheckpointError(f"{path} does not fit this run: {reason}.") from error
         self.epoch, self.step, self.stopped = saved["epoch"], saved["step"], saved["stopped"]
         self._log.rewind(self.epoch)
         if self.accelerator.scaler:
@@ -241,6 +249,24 @@ class Run:
                 "equal up to rounding only, and with other random numbers"
             )
         return self.epoch
+
+    def _last_good_checkpoint(self) -> tuple[Path, dict[str, Any]] | None:
+        """The last one, or if it is damaged the one before, from which the end is the same."""
+        last, previous = self.checkpoints / LAST, self.checkpoints / PREVIOUS
+        if last.exists():
+            try:
+                return last, load_checkpoint(last, needs=NEEDED)
+            except CheckpointError as error:
+                if not previous.exists():
+                    error.fix = "Delete it and resume: the run then begins anew, to the same end."
+                    raise
+                self.message(f"{error.message} Going on from the epoch before it.")
+        if not previous.exists():
+            return None
+        saved = load_checkpoint(previous, needs=NEEDED)
+        if last.exists():  # it must not take the good one's place at the end of the next epoch
+            self.on_main(lambda: last.replace(self.checkpoints / DAMAGED))
+        return previous, saved
 
     def _require_equal_processes(self) -> None:
         if self.processes > 1:

@@ -22,6 +22,7 @@ from mlzoo.run_directory import (
     create,
     locked,
     machine_facts,
+    removed_unless_begun,
     write_environment,
 )
 from mlzoo.run_status import keeping_status, taking_part
@@ -115,12 +116,15 @@ def started(ready: Ready, out: Path, settings: Settings) -> Kept:
     plan, accelerator = ready.plan, ready.accelerator
     names = (plan.model.name, plan.dataset.name, plan.options.run.seed)
     directory = on_main(accelerator, lambda: create(out, *names))
-    with _writing(accelerator, directory):
+    with removed_unless_begun(directory), _writing(accelerator, directory):
         info = RunInfo(directory)
-        if accelerator.is_main_process:
-            info.update(status="running", sessions=[], **ready.facts)
+
+        def begin() -> None:
             write_json(directory / "config.json", plan.config_json())
             write_environment(directory)
+            info.update(status="running", sessions=[], **ready.facts)  # from here on it is a run
+
+        on_main(accelerator, begin)
         return _train(ready, directory, info, settings)
 
 
@@ -131,8 +135,8 @@ def continued(record: RunRecord, plan: Plan, machine: Machine, settings: Setting
     ready = prepare(plan, data, machine)
     with _writing(ready.accelerator, record.directory):
         info = RunInfo.read(record.directory)
-        if ready.accelerator.is_main_process:
-            _open_session(info, ready.facts, _progress(record.directory, settings))
+        progress = _progress(record.directory, settings)
+        on_main(ready.accelerator, lambda: _open_session(info, ready.facts, progress))
         return _train(ready, record.directory, info, settings)
 
 

@@ -33,14 +33,21 @@ def held_back() -> Iterator[None]:
 
 
 @contextmanager
-def as_interrupt() -> Iterator[None]:
-    """A scheduler's SIGTERM and a closed terminal's SIGHUP act like Ctrl-C."""
+def as_interrupt() -> Iterator[list[str]]:
+    """A scheduler's SIGTERM and a closed terminal's SIGHUP act like Ctrl-C.
+
+    Yields:
+        What stopped the block, as soon as it does: an exception raised while Python imports a
+        module, for one, may leave the block as another error.
+    """
+    reasons: list[str] = []
 
     def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt(f"stopped by {signal.Signals(number).name}")
+        reasons.append(f"stopped by {signal.Signals(number).name}")
+        raise KeyboardInterrupt(reasons[-1])
 
     with _handled_by(interrupt):
-        yield
+        yield reasons
 
 
 @contextmanager

@@ -137,6 +137,22 @@ def check_resume_is_exact(entry: Registered, straight: Result, out: Path) -> Non
         assert same(one, two), f"{name} differs after resuming"
 
 
+def check_full_disk_is_survived(entry: Registered, straight: Result, out: Path) -> None:
+    """A disk that is full from the middle of a run on: one error, whole files, an exact resume."""
+    from mlzoo.errors import RunError
+    from mlzoo.faults import broken_files, failing_writes
+
+    log = (straight.directory / "metrics.jsonl").read_text(encoding="utf-8").count("\n")
+    with failing_writes(out, at=30 + log, lasting=True), pytest.raises(RunError, match="write"):
+        smoke_run(entry, out)
+    assert not (broken := broken_files(out)), f"{entry.spec.name} leaves {broken}"
+    (half,) = (path.parent for path in out.rglob("run.json"))
+    resumed = resume(half, progress=Progress(quiet=True), figures=False)
+    assert same(resumed.metrics, straight.metrics), "the numbers differ after a full disk"
+    one, two = (_checkpoint(r.directory / "checkpoints" / "best.pt") for r in (straight, resumed))
+    assert same(one, two), "best.pt differs after a full disk"
+
+
 def check_seed_decides(entry: Registered, result: Result, out: Path) -> None:
     """The same seed gives the same weights, another seed others."""
     name = Path("checkpoints") / "best.pt"
@@ -246,6 +262,9 @@ class ContractSuite:
 
     def test_resume_is_bit_equal(self, model: Registered, smoke: Result, tmp_path: Path) -> None:
         check_resume_is_exact(model, smoke, tmp_path)
+
+    def test_full_disk_is_survived(self, model: Registered, smoke: Result, tmp_path: Path) -> None:
+        check_full_disk_is_survived(model, smoke, tmp_path)
 
     def test_seed_decides(self, model: Registered, smoke: Result, tmp_path: Path) -> None:
         check_seed_decides(model, smoke, tmp_path)

@@ -1,0 +1,80 @@
+"""What ``run.json`` and ``results.json`` must hold for other code to rely on: people edit them, disks
+damage them. Further keys are admitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mlzoo.errors import RunError
+
+Metrics = dict[str, dict[str, float | None]]  # null stands for NaN
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class Facts(_Part):
+    """Of ``run.json``; all may be missing in a run that has only begun."""
+
+    status: str | None = None
+    started: str | None = None
+    finished: str | None = None
+    seconds: float | None = None
+    data: dict[str, Any] = {}
+    data_dir: str | None = None
+    device: str | None = None
+    sessions: list[dict[str, Any]] = []
+    versions: dict[str, str] | None = None
+
+
+class _Selection(_Part):
+    rule: str
+    label: str
+    epoch: int
+
+
+class _Data(_Part):
+    fingerprint: str
+    limited: bool
+
+
+class _Honest(_Part):
+    metrics: Metrics
+    selection_inflation: dict[str, float | None]
+
+
+class Results(_Part):
+    """Of ``results.json``."""
+
+    model: str
+    dataset: str
+    task: str
+    seed: int
+    selection: _Selection
+    evaluators: dict[str, str]
+    plugins: dict[str, str]
+    main_metric: str
+    metrics: Metrics
+    references: dict[str, dict[str, float | None]]
+    data: _Data
+    published: list[dict[str, Any]] = []
+    honest: _Honest | None = None
+
+
+def check_schema(kind: type[BaseModel], value: Mapping[str, Any], path: Path) -> None:
+    """Hold a file's content against what it must be.
+
+    Raises:
+        RunError: names the file and the first place that is wrong.
+    """
+    try:
+        kind.model_validate(dict(value))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise RunError(f"{path} is damaged: {where}: {first['msg']}.") from error
