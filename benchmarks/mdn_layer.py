@@ -66,6 +66,10 @@ class PlainClassifier(ConfoundedClassifier):
         features = self._normalised("norm3", self.fc1(x.flatten(1)), metadata)
         return self.fc2(features.relu()), features
 
+    def _normalised(self, name: str, x: Tensor, metadata: Tensor | None) -> Tensor:
+        norm = getattr(self, name, None)
+        return x if norm is None else norm(x, metadata)
+
 
 def metadata_table() -> Tensor:
     label = (torch.arange(TRAINING_SET) % 2).float()

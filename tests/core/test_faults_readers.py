@@ -243,7 +243,7 @@ def test_weights_of_an_older_format_are_still_read(tmp_path):
     assert torch.equal(load_checkpoint(path)["weights"], STATE["weights"])
 
 
-def test_damaged_last_checkpoint_is_named_with_the_way_out(toy, tmp_path):
+def test_damaged_last_checkpoint_is_passed_over_to_the_same_end(toy, tmp_path):
     quiet = Progress(quiet=True)
     options = {"epochs": 4, "noise": 0.1, "figures": False, "progress": quiet}
     straight = mlzoo.run("toy", out=tmp_path / "a", **options).directory / "checkpoints"
@@ -251,17 +251,19 @@ def test_damaged_last_checkpoint_is_named_with_the_way_out(toy, tmp_path):
         mlzoo.run("toy", out=tmp_path / "b", stop_after=3, **options)
     (record,) = find_runs([tmp_path / "b"])
     checkpoints = record.directory / "checkpoints"
-    for name, way_out in (("last", "the epoch before"), ("previous", "the first epoch")):
-        damaged = checkpoints / f"{name}.pt"
+    last, previous = checkpoints / "last.pt", checkpoints / "previous.pt"
+    whole = previous.read_bytes()
+    for damaged in (last, previous):
         damaged.write_bytes(damaged.read_bytes()[:-100])
-        with pytest.raises(CheckpointError) as caught:
-            mlzoo.resume(record.directory, figures=False, progress=quiet)
-        lines = str(caught.value).splitlines()
-        assert lines[0].startswith(f"{damaged} is damaged")
-        assert lines[1].startswith(f"Delete it and resume: the run then goes on from {way_out}")
-        assert len(lines) == 2
-        damaged.unlink()
+    with pytest.raises(CheckpointError) as caught:
+        mlzoo.resume(record.directory, figures=False, progress=quiet)
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith(f"{previous} is damaged")
+    assert lines[1].startswith("Delete it and resume: the run then begins anew, to the same end.")
+    assert len(lines) == 2
+    previous.write_bytes(whole)
     mlzoo.resume(record.directory, figures=False, progress=quiet)
+    assert "Going on from the epoch before it" in (record.directory / "log.txt").read_text()
     for name in ("last.pt", "best.pt"):
         assert same(load_checkpoint(checkpoints / name), load_checkpoint(straight / name))
 

@@ -341,12 +341,13 @@ def test_half_precision_trains_and_is_scored_in_full(alone, tmp_path):
     assert 0 < abs(full.metrics["test"]["error"] - half.metrics["test"]["error"]) < 0.05
 
 
-def test_compiled_training_equals_plain_training(alone, tmp_path):
+def test_compiled_training_equals_plain_training(shared, alone, tmp_path):
     if not shutil.which("g++"):
         pytest.skip("torch.compile needs a C++ compiler on a CPU")
-    once = {"batch_size": 10, "epochs": 2}  # batches of one size, compiled once
-    alone(out=tmp_path / "plain", **once)
-    alone(compile=True, out=tmp_path / "compiled", **once)
+    alone(out=tmp_path / "plain", batch_size=10, epochs=2)  # batches of one size, compiled once
+    words = ("run", "shared", "--batch-size", 10, "--epochs", 2, "--device", "cpu", "--compile")
+    done = shared(*words, "--quiet", "--out", tmp_path / "compiled")
+    assert done.returncode == 0, done.stderr
     assert difference(weights(tmp_path / "plain"), weights(tmp_path / "compiled")) < TOLERANCE
     assert json.loads((run_of(tmp_path / "compiled") / "run.json").read_text())["compile"] is True
 

@@ -27,7 +27,7 @@ SETTINGS = {
     "learning_rate": 0.02,
     "batch_size": 27,
     "group_size": 20,
-    "epochs": 2,
+    "epochs": 1,
     "device": "cpu",
     "figures": False,
 }

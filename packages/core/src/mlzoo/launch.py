@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mlzoo.errors import MlzooError, UsageError
+from mlzoo.signals import handlers_kept
 
 
 class JobFailedError(MlzooError):
@@ -54,7 +55,8 @@ def launch(count: int, work: Callable[..., Any], *arguments: Any) -> Any:
         start_method="spawn",
     )
     try:
-        results: dict[int, Any] = elastic_launch(config, work)(*arguments)
+        with handlers_kept():  # the launcher sets its own
+            results: dict[int, Any] = elastic_launch(config, work)(*arguments)
     except ChildFailedError as error:
         _, failure = error.get_first_failure()
         raise JobFailedError(failure.exitcode if failure.exitcode > 0 else 1) from error

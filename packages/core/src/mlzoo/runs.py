@@ -253,20 +253,21 @@ class Run:
     def _last_good_checkpoint(self) -> tuple[Path, dict[str, Any]] | None:
         """The last one, or if it is damaged the one before, from which the end is the same."""
         last, previous = self.checkpoints / LAST, self.checkpoints / PREVIOUS
-        if last.exists():
+        for path in (last, previous):
+            if not path.exists():
+                continue
             try:
-                return last, load_checkpoint(last, needs=NEEDED)
+                saved = load_checkpoint(path, needs=NEEDED)
             except CheckpointError as error:
-                if not previous.exists():
+                if path is previous or not previous.exists():
                     error.fix = "Delete it and resume: the run then begins anew, to the same end."
                     raise
                 self.message(f"{error.message} Going on from the epoch before it.")
-        if not previous.exists():
-            return None
-        saved = load_checkpoint(previous, needs=NEEDED)
-        if last.exists():  # it must not take the good one's place at the end of the next epoch
-            self.on_main(lambda: last.replace(self.checkpoints / DAMAGED))
-        return previous, saved
+                # It must not take the good one's place at the end of the next epoch.
+                self.on_main(lambda: last.replace(self.checkpoints / DAMAGED))
+            else:
+                return path, saved
+        return None
 
     def _require_equal_processes(self) -> None:
         if self.processes > 1:

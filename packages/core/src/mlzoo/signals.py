@@ -51,8 +51,16 @@ def as_interrupt() -> Iterator[list[str]]:
 
 
 @contextmanager
-def _handled_by(handler: Handler) -> Iterator[None]:
-    """Replace the handlers of signals that are not ignored (``nohup`` ignores SIGHUP)."""
+def handlers_kept() -> Iterator[None]:
+    """Whatever handlers a library sets inside, the present ones come back."""
+    with _handled_by(None):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: Handler | None) -> Iterator[None]:
+    """Replace the handlers of signals that are not ignored (``nohup`` ignores SIGHUP); None leaves
+    that to what runs inside. The former ones come back."""
     if threading.current_thread() is not threading.main_thread():  # Python allows it there only
         yield
         return
@@ -60,7 +68,9 @@ def _handled_by(handler: Handler) -> Iterator[None]:
     try:
         for number in STOPPING:
             if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                previous[number] = signal.signal(number, handler)
+                previous[number] = signal.getsignal(number)
+                if handler is not None:
+                    signal.signal(number, handler)
         yield
     finally:
         for number, former in previous.items():
