@@ -17,7 +17,7 @@ import torch
 
 from mlzoo import evaluate, resume, run
 from mlzoo.checkpoints import load_checkpoint
-from mlzoo.errors import UsageError
+from mlzoo.errors import RunError, UsageError
 from mlzoo.launch import launch
 from mlzoo.metrics_log import read_rows
 from mlzoo.progress import Progress
@@ -267,7 +267,7 @@ def test_what_goes_silently_wrong_over_processes_is_an_error(alone, tmp_path, mo
     *apart, unprepared, harmless = launch(2, caught, [*traps, ""])
     for told in apart:
         assert "the processes have trained apart: parameter" in told
-    assert "cannot train in 2 processes" in unprepared
+    assert "cannot train in several processes" in unprepared
     assert harmless == "nothing"
 
 
@@ -350,6 +350,14 @@ def test_compiled_training_equals_plain_training(shared, alone, tmp_path):
     assert done.returncode == 0, done.stderr
     assert difference(weights(tmp_path / "plain"), weights(tmp_path / "compiled")) < TOLERANCE
     assert json.loads((run_of(tmp_path / "compiled") / "run.json").read_text())["compile"] is True
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"), [({"precision": "bf16"}, "mixed"), ({"compile": True}, "compiled")]
+)
+def test_what_a_model_would_ignore_is_refused(alone, tmp_path, asked, told):
+    with pytest.raises(RunError, match=f"cannot train.*{told}"):
+        alone(trap="not prepared", out=tmp_path, **asked)
 
 
 def test_fp16_on_a_cpu_is_refused_before_anything_is_made(alone, tmp_path):

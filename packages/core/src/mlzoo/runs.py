@@ -129,11 +129,7 @@ class Run:
         same machine, as if the run had never stopped.
         """
         done = self._restore(state)
-        if self.processes > 1 and not self._networks:
-            raise RunError(
-                f"this model cannot train in {self.processes} processes: it prepares no network.",
-                "Run it with one, or let its fit call run.prepare(network, optimizer).",
-            )
+        self._require_prepared_networks()
         self._progress.begin("training", count, done)
         try:
             for number, epoch in enumerate(range(done + 1, count + 1), start=1):
@@ -268,6 +264,20 @@ class Run:
             else:
                 return path, saved
         return None
+
+    def _require_prepared_networks(self) -> None:
+        """What was asked of the machine must not be ignored in silence."""
+        asked = {
+            "in several processes": self.processes > 1,
+            "in mixed precision": self.accelerator.mixed_precision != "no",
+            "compiled": self.accelerator.state.dynamo_plugin.backend != "NO",
+        }
+        wanted = " or ".join(way for way, is_asked in asked.items() if is_asked)
+        if wanted and not self._networks:
+            raise RunError(
+                f"this model cannot train {wanted}: it prepares no network.",
+                "Run it without, or let its fit call run.prepare(network, optimizer).",
+            )
 
     def _require_equal_processes(self) -> None:
         if self.processes > 1:

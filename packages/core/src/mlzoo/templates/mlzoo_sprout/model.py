@@ -35,12 +35,17 @@ class ClusterModel:
         points = torch.from_numpy(self.data.points["train"]).to(self.device)  # [N, 2]
         labels = torch.from_numpy(self.data.labels["train"]).to(self.device)  # [N]
         optimizer = torch.optim.Adam(self.network.parameters(), lr=self.config.learning_rate)
+        network, optimizer = run.prepare(self.network, optimizer)  # device, precision, processes
         for epoch in run.epochs(self.config.epochs, model=self, optimizer=optimizer):
             order = torch.randperm(len(labels), generator=run.generator(epoch))
-            for rows in order.split(self.config.batch_size):
-                loss = functional.cross_entropy(self.network(points[rows]), labels[rows])
+            for batch in order.split(self.config.batch_size):
+                rows = run.share(batch)  # all of it, or the part of one process of several
+                losses = functional.cross_entropy(
+                    network(points[rows]), labels[rows], reduction="none"
+                )
+                loss = run.mean(losses, len(batch))
                 optimizer.zero_grad()
-                loss.backward()
+                run.accelerator.backward(loss)
                 optimizer.step()
                 run.log(loss=loss)
             run.evaluate(self)
