@@ -188,12 +188,11 @@ def forget_plugins() -> None:
 
 @pytest.fixture
 def only_plugin(site, monkeypatch):
-    """Install a made-up plugin and see no other, in this process and in those it starts."""
+    """Install a made-up plugin and see no other."""
 
     def install(distribution: str, source: str) -> None:
         site.add(distribution, source)
         monkeypatch.setenv("MLZOO_PLUGINS", distribution)
-        monkeypatch.setenv("PYTHONPATH", str(site.folder))
         forget_plugins()
 
     yield install

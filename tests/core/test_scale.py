@@ -196,9 +196,10 @@ TOLERANCE = 1e-6  # of weights of the order of one, after 20 steps in float32
 
 
 @pytest.fixture
-def shared(only_plugin, mlzoo):
+def shared(only_plugin, site, mlzoo, monkeypatch):
     """Call the command line in a new process, with the made-up model installed."""
     only_plugin("mlzoo-shared", SHARED)
+    monkeypatch.setenv("PYTHONPATH", str(site.folder), prepend=os.pathsep)
     return partial(mlzoo, MLZOO_PLUGINS="shared", OMP_NUM_THREADS="1")
 
 

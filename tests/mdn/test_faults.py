@@ -14,7 +14,7 @@ from mlzoo.checkpoints import load_checkpoint
 from mlzoo.faults import Victims, broken_files
 from mlzoo.progress import Progress
 from mlzoo.run_directory import find_runs
-from mlzoo.testing import same
+from mlzoo.testing import first_difference
 
 TRAINING = """
 import torch, mlzoo.experiment, mlzoo.runs, mlzoo_mdn.model, mlzoo_mdn.data
@@ -58,6 +58,6 @@ def test_killed_and_stopped_training_ends_as_if_undisturbed(tmp_path):
             load_checkpoint(d / "checkpoints" / name)
             for d in (straight.directory, record.directory)
         )
-        assert same(one, other), name
+        assert first_difference(one, other) is None, name
     (record,) = find_runs([out])
     assert record.results["metrics"] == straight.results["metrics"]

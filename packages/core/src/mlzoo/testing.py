@@ -134,7 +134,8 @@ def check_resume_is_exact(entry: Registered, straight: Result, out: Path) -> Non
     assert same(*rows), "the log differs after resuming"
     for name in ("last.pt", "best.pt"):
         one, two = (_checkpoint(r.directory / "checkpoints" / name) for r in (straight, resumed))
-        assert same(one, two), f"{name} differs after resuming"
+        difference = first_difference(one, two)
+        assert difference is None, f"{name} after resuming: {difference}"
 
 
 def check_full_disk_is_survived(entry: Registered, straight: Result, out: Path) -> None:
@@ -194,17 +195,29 @@ def _checkpoint(path: Path) -> dict[str, Any]:
 
 def same(one: Any, two: Any) -> bool:
     """Equality of nested containers, bit for bit for tensors; NaN equals NaN."""
+    return first_difference(one, two) is None
+
+
+def first_difference(one: Any, two: Any, where: str = "") -> str | None:
+    """The place of the first difference and what differs there; None if they are the same."""
     import torch
 
-    if isinstance(one, torch.Tensor):
-        return isinstance(two, torch.Tensor) and one.dtype == two.dtype and torch.equal(one, two)
-    if isinstance(one, Mapping):
-        return one.keys() == two.keys() and all(same(one[key], two[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(two) and all(map(same, one, two))
-    if isinstance(one, float) and math.isnan(one):
-        return isinstance(two, float) and math.isnan(two)
-    return bool(one == two)
+    if isinstance(one, torch.Tensor) and isinstance(two, torch.Tensor):
+        if one.dtype == two.dtype and torch.equal(one, two):
+            return None
+        fits = one.shape == two.shape
+        gap = f"by {(one.double() - two.double()).abs().max():.3g}" if fits else "in shape"
+        return f"{where} differs {gap}"
+    if isinstance(one, Mapping) and isinstance(two, Mapping) and one.keys() == two.keys():
+        pairs = [(f"{where}.{key}".lstrip("."), one[key], two[key]) for key in one]
+    elif isinstance(one, list | tuple) and isinstance(two, list | tuple) and len(one) == len(two):
+        pairs = [(f"{where}[{i}]", a, b) for i, (a, b) in enumerate(zip(one, two, strict=True))]
+    else:
+        nan = [isinstance(value, float) and math.isnan(value) for value in (one, two)]
+        equal = all(nan) or (type(one) is not torch.Tensor and one == two)
+        return None if equal else f"{where}: {one!r} and {two!r}"[:200]
+    found = (first_difference(a, b, place) for place, a, b in pairs)
+    return next((difference for difference in found if difference is not None), None)
 
 
 class ContractSuite:
