@@ -734,3 +734,18 @@ def test_interrupt_leaves_a_part_to_go_on_with(linked, mlzoo, tmp_path, number):
     )  # fmt: skip
     assert again.returncode == 0, again.stderr
     assert 0 < linked.gets[-1].sent < len(CONTENT)
+
+
+def test_of_several_layouts_only_the_nearest_is_asked_for(tmp_path):
+    files = [
+        DataFile(path="table.csv", layout="table", how_to_get="draw it"),
+        DataFile(path="a.npz", layout="arrays", how_to_get="write it"),
+        DataFile(path="b.npz", layout="arrays", how_to_get="write it"),
+    ]
+    spec = DatasetSpec(name="two", summary="-", task="t", load="a:b", files=tuple(files))
+    with pytest.raises(DataError, match=r"table\.csv: get it by hand: draw it"):
+        download(spec, tmp_path)
+    (tmp_path / "two").mkdir()
+    for name in ("a.npz", "b.npz"):
+        (tmp_path / "two" / name).write_bytes(b"x")
+    assert [outcome.file.path for outcome in download(spec, tmp_path)] == ["a.npz", "b.npz"]

@@ -120,9 +120,10 @@ def carry_out(
     if plan.work:
         with _alone(plan.folder):
             done = {step.file: job.settle(step) for step in plan.work}
-    others = replace(plan.spec, files=tuple(file for file in plan.spec.files if file not in done))
+    chosen = [step.file for step in plan.steps]  # of several layouts, those of one
+    others = replace(plan.spec, files=tuple(file for file in chosen if file not in done))
     done |= {found.file: _left(found) for found in verify(others, plan.folder.parent, progress)}
-    return [done[file] for file in plan.spec.files]
+    return [done[file] for file in chosen]
 
 
 @dataclass(frozen=True)
