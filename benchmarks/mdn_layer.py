@@ -1,4 +1,4 @@
-"""The MetadataNorm layer, the networks' training step and recalibration against plain formulations.
+"""The layers, the networks' training step and recalibration against plain formulations.
 
     python benchmarks/mdn_layer.py [--json FILE] [--device cuda] [--threads 1] [--repeats 9] [--quick]
 
@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mlzoo_mdn.layer import MetadataNorm
 from mlzoo_mdn.networks import ConfoundedClassifier, Network
 from mlzoo_mdn.recalibration import recalibrate, running_statistics
+from mlzoo_mdn.recursive import RecursiveMDN
 
 TRAINING_SET = 2000
 SHAPES = ((16, 28, 28), (32, 24, 24))
@@ -231,6 +232,31 @@ def plain_recalibration(model: ConfoundedClassifier, batches: list[tuple[Tensor,
         layer.coefficients = torch.linalg.lstsq(design, torch.cat(seen)).solution  # [c, F]
 
 
+def recursion_row(shape: tuple[int, ...], batch: int, options: argparse.Namespace) -> Row:
+    """One step of R-MDN over features [batch, *shape]: a c x c system, or as written m x m."""
+    table = metadata_table()[:batch].double().to(options.device)
+    x = torch.randn(batch, *shape, device=options.device)
+    ours, plain = (RecursiveMDN(2, shape).to(options.device) for _ in "ab")
+
+    @torch.no_grad()
+    def as_written() -> None:
+        rows, features = plain.design(table), x.flatten(1).double()  # [m, c], [m, F]
+        prior = plain.covariance / plain.forgetting
+        inner = torch.eye(batch, dtype=prior.dtype, device=prior.device) + rows @ prior @ rows.T
+        gain = prior @ rows.T @ torch.linalg.inv(inner)  # [c, m]
+        plain.coefficients += gain @ (features - rows @ plain.coefficients)
+        eye = torch.eye(len(prior), dtype=prior.dtype, device=prior.device)
+        plain.covariance.copy_(prior - gain @ rows @ prior + plain.regularisation * eye)
+        plain.subtract(x, table, plain.coefficients)
+
+    ours(x, table)
+    as_written()
+    torch.testing.assert_close(ours.coefficients, plain.coefficients, rtol=1e-3, atol=1e-4)
+    calls: dict[str, Call] = {"mlzoo": lambda: ours(x, table), "plain": as_written}
+    what = f"recursive step {named(shape)}, m = {batch}"
+    return compare(what, calls, options, against=("plain",), accelerated=True)
+
+
 def named(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
 
@@ -242,6 +268,7 @@ def main() -> None:
     rows += [evaluation_row(shape, batches[0], options) for shape in SHAPES]
     rows.append(step_row(batches[0], options))
     rows.append(recalibration_row(options))
+    rows += [recursion_row((84,), batch, options) for batch in batches]
     report(rows, options)
 
 
