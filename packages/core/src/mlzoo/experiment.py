@@ -143,7 +143,8 @@ def resume(
     """Go on with an interrupted run, exactly where its last whole epoch ended.
 
     Raises:
-        RunError: the run is done, still running, or its data has changed.
+        UsageError: the run is done.
+        RunError: it is no run, is still running, or its data has changed.
     """
     record = RunRecord(Path(directory))
     facts = RunInfo.read(record.directory).facts
