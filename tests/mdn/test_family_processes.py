@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 
 import pytest
 
@@ -69,7 +70,7 @@ def numbers(state, prefix=""):
 def test_every_method_in_two_processes_equals_itself_in_one(tmp_path, monkeypatch):
     (tmp_path / "mdn_train.py").write_text(TRAIN)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     train = importlib.import_module("mdn_train").train
     two = launch(2, train, METHODS, SETTINGS, str(tmp_path / "two"))

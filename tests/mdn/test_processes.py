@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import shutil
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def part(estimators, shares):
 def test_batch_shared_by_two_processes_gives_what_one_gives(tmp_path, monkeypatch):
     (tmp_path / "mdn_part.py").write_text(PART)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     module = importlib.import_module("mdn_part")
     shared = launch(2, module.part, ESTIMATORS, SHARES)
