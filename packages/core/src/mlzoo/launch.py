@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mlzoo.errors import MlzooError, UsageError
@@ -48,7 +49,6 @@ def launch(count: int, work: Callable[..., Any], *arguments: Any) -> Any:
     # Their reports of failures repeat at length what the processes have said.
     for name in ("torch.distributed", "torch.multiprocessing"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -61,7 +61,7 @@ def launch(count: int, work: Callable[..., Any], *arguments: Any) -> Any:
         start_method="spawn",
     )
     try:
-        with handlers_kept():  # the launcher sets its own
+        with handlers_kept(), _shared_cores(count):  # the launcher sets handlers of its own
             results: dict[int, Any] = elastic_launch(config, work)(*arguments)
     except ChildFailedError as error:
         _, failure = error.get_first_failure()
@@ -69,6 +69,19 @@ def launch(count: int, work: Callable[..., Any], *arguments: Any) -> Any:
     except SignalException as error:
         raise KeyboardInterrupt(f"stopped by {error.sigval.name}") from error
     return results[0]
+
+
+@contextmanager
+def _shared_cores(count: int) -> Iterator[None]:
+    """The processes started inside compute with a share of the cores each, unless told otherwise."""
+    if "OMP_NUM_THREADS" in os.environ:
+        yield
+        return
+    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // count))
+    try:
+        yield
+    finally:
+        del os.environ["OMP_NUM_THREADS"]
 
 
 def _reason(failure: ProcessFailure) -> str:
