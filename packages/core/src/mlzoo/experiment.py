@@ -76,6 +76,7 @@ def run(
         UsageError: a wrong name or value; nothing was created.
         DataError: data missing or damaged; nothing was created.
         RunError: training failed; the run directory says why.
+        JobFailedError: any of these happened in a process that was started here.
     """
     plan = make_plan(
         model,

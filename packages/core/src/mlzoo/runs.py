@@ -176,10 +176,9 @@ class Run:
             self._log.append({"epoch": self.epoch, "split": split, **scores[split]})
             self._evaluated[f"{split} {self.main_metric}"] = scores[split][self.main_metric]
         for best in self.selector.watched:
-            better = best.offer(self.epoch, scores[best.split][self.main_metric])
-            if better and self.accelerator.is_main_process:
+            if best.offer(self.epoch, scores[best.split][self.main_metric]):
                 state = {"model": model.state_dict(), "epoch": self.epoch, "finished": False}
-                save_checkpoint(self.checkpoints / best.file, state)
+                self.on_main(partial(save_checkpoint, self.checkpoints / best.file, state))
         return scores[self.selector.scored[0]] if scores else {}
 
     def message(self, text: str) -> None:
