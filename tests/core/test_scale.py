@@ -18,9 +18,11 @@ import torch
 from mlzoo import evaluate, resume, run
 from mlzoo.checkpoints import load_checkpoint
 from mlzoo.errors import RunError, UsageError
-from mlzoo.launch import launch
+from mlzoo.launch import JobFailedError, launch
 from mlzoo.metrics_log import read_rows
 from mlzoo.progress import Progress
+from mlzoo.run_directory import locked
+from mlzoo.run_status import Interrupted
 
 SHARED = """
 import hashlib
@@ -118,6 +120,8 @@ class Shared:
                     raise ValueError("this seed is ill")
                 if config.trap == "one fails" and run.accelerator.process_index == 1:
                     raise ValueError("rank one is ill")
+                if config.trap == "one is killed" and run.accelerator.process_index == 1:
+                    os.kill(os.getpid(), 9)
             run.evaluate(self)
 
     def backward(self, run, network, x, y, count):
@@ -241,21 +245,37 @@ def test_two_processes_equal_one_with_the_same_global_batch(shared, alone, tmp_p
 
 def test_resume_with_the_same_and_with_another_number_of_processes(shared, tmp_path):
     start = ("run", "shared", "--device", "cpu", "--devices", 2, "--dropout", 0.5, "--quiet")
-    straight, same, other = (tmp_path / name for name in ("straight", "same", "other"))
+    names = ("straight", "same", "other", "damaged")
+    straight, same, other, damaged = (tmp_path / name for name in names)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     torchrun += ["--standalone", "-m", "mlzoo", "run", "shared", "--device", "cpu"]
     torchrun += ["--dropout", "0.5", "--quiet", "--out", str(straight)]
     subprocess.run(torchrun, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, timeout=200)
     stopped = shared(*start, "--stop-after", 2, "--out", same)
     assert stopped.returncode == 130
-    assert stopped.stderr.count("mlzoo resume") == 1, "only the main process speaks"
+    assert stopped.stderr.count("mlzoo: error") == 1, "only the main process speaks"
     shutil.copytree(same, other)
+    shutil.copytree(same, damaged)
     assert shared("resume", run_of(same), "--devices", 2, "--quiet").returncode == 0
     assert difference(weights(straight), weights(same)) == 0, "bit-equal, random streams included"
     resume(run_of(other), progress=Progress(quiet=True))
     assert "resumed with 1 processes, was 2" in (run_of(other) / "log.txt").read_text()
     sessions = json.loads((run_of(other) / "run.json").read_text())["sessions"]
     assert [session["processes"] for session in sessions] == [2]
+    (run_of(damaged) / "checkpoints" / "last.pt").write_bytes(b"damaged")
+    done = shared("resume", run_of(damaged), "--devices", 2, "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert difference(weights(straight), weights(damaged)) == 0, "all begin with previous.pt"
+
+
+def test_job_whose_folder_is_in_use_says_so_once(shared, alone, tmp_path):
+    with pytest.raises(Interrupted):
+        alone(out=tmp_path, stop_after=1)
+    with locked(run_of(tmp_path)):
+        done = shared("resume", run_of(tmp_path), "--devices", 2)
+    assert done.returncode == 1
+    assert done.stderr.count("mlzoo: error") == 1
+    assert "is still running, in another process" in done.stderr
 
 
 def test_what_goes_silently_wrong_over_processes_is_an_error(alone, tmp_path, monkeypatch):
@@ -272,13 +292,22 @@ def test_what_goes_silently_wrong_over_processes_is_an_error(alone, tmp_path, mo
     assert harmless == "nothing"
 
 
-def test_failure_of_one_process_ends_the_job(shared, tmp_path):
+@pytest.mark.parametrize(
+    ("trap", "told"), [("one fails", "rank one is ill"), ("one is killed", "ended")]
+)
+def test_failure_of_one_process_ends_the_job(shared, tmp_path, trap, told):
     words = ("run", "shared", "--device", "cpu", "--quiet", "--out", tmp_path)
-    done = shared(*words, "--devices", 2, "--trap", "one fails")
+    done = shared(*words, "--devices", 2, "--trap", trap)
     assert done.returncode == 1
-    assert "rank one is ill" in done.stderr
+    assert told in done.stderr
     assert "Traceback" not in done.stderr
+    assert "by peer" not in done.stderr, "what the others notice is told in plain words"
     assert not list(tmp_path.rglob("results.json"))
+
+
+def test_failure_in_a_job_started_from_python_says_why(alone, tmp_path):
+    with pytest.raises(JobFailedError, match="UsageError: --precision fp16 needs a GPU"):
+        alone(devices=2, precision="fp16", out=tmp_path)
 
 
 def test_terminated_job_is_resumable(shared, tmp_path):

@@ -117,6 +117,14 @@ def test_tables_of_a_spreadsheet_are_read(folder, delimiter, encoding):
     assert load(folder).fingerprint() == before
 
 
+@pytest.mark.parametrize("character", ["\u2028", "\x0b", "\x85"])
+def test_odd_character_in_a_cell_ends_no_line(folder, character):
+    columns = table_of()
+    columns["site"] = [site.replace("B", f"B{character}b") for site in columns["site"]]
+    write_table(folder, columns)
+    assert load(folder).metadata_names == ("age", f"site=B{character}b", "site=C")
+
+
 def test_backslashes_and_blank_lines_are_understood(folder):
     before = load(folder).fingerprint()
     columns = table_of()

@@ -18,6 +18,7 @@ class MlzooError(Exception):
     """
 
     exit_code = 1
+    told_by_main = False  # of a job of several processes: the others need not say it too
 
     def __init__(self, message: str, fix: str = "") -> None:
         super().__init__(message)
@@ -32,6 +33,7 @@ class UsageError(MlzooError):
     """The request itself is wrong: an unknown name, a bad value, a file that cannot be a config."""
 
     exit_code = 2
+    told_by_main = True
 
 
 class PluginError(MlzooError):

@@ -76,6 +76,7 @@ def run(
         UsageError: a wrong name or value; nothing was created.
         DataError: data missing or damaged; nothing was created.
         RunError: training failed; the run directory says why.
+        JobFailedError: any of these happened in a process that was started here.
     """
     plan = make_plan(
         model,
@@ -143,7 +144,8 @@ def resume(
     """Go on with an interrupted run, exactly where its last whole epoch ended.
 
     Raises:
-        RunError: the run is done, still running, or its data has changed.
+        UsageError: the run is done.
+        RunError: it is no run, is still running, or its data has changed.
     """
     record = RunRecord(Path(directory))
     facts = RunInfo.read(record.directory).facts

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from mlzoo.errors import MlzooError, UsageError
 from mlzoo.signals import handlers_kept
 
+if TYPE_CHECKING:
+    from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
+
 
 class JobFailedError(MlzooError):
-    """A process of the job ended badly; it has said why itself."""
+    """A process of the job ended badly. Without a ``reason`` it has said why itself."""
 
-    def __init__(self, code: int) -> None:
-        super().__init__("a process of the job failed.")
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__(f"a process of the job failed{': ' if reason else '.'}{reason}")
         self.exit_code = code
+        self.reason = reason
 
 
 def launch(count: int, work: Callable[..., Any], *arguments: Any) -> Any:
     """Call ``work(*arguments)`` in ``count`` new processes; returns what the main one returned.
 
     Args:
-        work: a function that can be imported; it ends its process with ``sys.exit`` if it fails.
+        work: a function that can be imported. If it fails it raises, or it says why and ends its
+            process with ``sys.exit``.
 
     Raises:
         JobFailedError: a process failed; the others are stopped.
@@ -40,9 +46,9 @@ def launch(count: int, work: Callable[..., Any], *arguments: Any) -> Any:
             f"this is a job of {process_count()} processes already.",
             "Leave --devices out: the launcher decides.",
         )
-    # Its reports of failures repeat at length what the processes have said.
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
+    # Their reports of failures repeat at length what the processes have said.
+    for name in ("torch.distributed", "torch.multiprocessing"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -55,11 +61,32 @@ def launch(count: int, work: Callable[..., Any], *arguments: Any) -> Any:
         start_method="spawn",
     )
     try:
-        with handlers_kept():  # the launcher sets its own
+        with handlers_kept(), _shared_cores(count):  # the launcher sets handlers of its own
             results: dict[int, Any] = elastic_launch(config, work)(*arguments)
     except ChildFailedError as error:
         _, failure = error.get_first_failure()
-        raise JobFailedError(failure.exitcode if failure.exitcode > 0 else 1) from error
+        raise JobFailedError(max(failure.exitcode, 1), _reason(failure)) from error
     except SignalException as error:
         raise KeyboardInterrupt(f"stopped by {error.sigval.name}") from error
     return results[0]
+
+
+@contextmanager
+def _shared_cores(count: int) -> Iterator[None]:
+    """The processes started inside compute with a share of the cores each, unless told otherwise."""
+    if "OMP_NUM_THREADS" in os.environ:
+        yield
+        return
+    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // count))
+    try:
+        yield
+    finally:
+        del os.environ["OMP_NUM_THREADS"]
+
+
+def _reason(failure: ProcessFailure) -> str:
+    """What the process that failed first had no chance to say."""
+    if failure.exitcode < 0:
+        return f"it was ended by {failure.signal_name()}."
+    raised: Any = failure.message  # a mapping if an exception left the process, else a hint
+    return str(raised["message"]) if isinstance(raised, dict) else ""

@@ -22,6 +22,12 @@ MIXED = {"32": "no", "bf16": "bf16", "fp16": "fp16"}
 PATIENCE = timedelta(hours=24)  # the others wait as long as rank 0 scores; a dead one is noticed
 
 
+class MainProcessError(RunError):
+    """The main process of the job has failed."""
+
+    told_by_main = True
+
+
 @dataclass(frozen=True)
 class Machine:
     """What is no option of the experiment, as it should change no result beyond rounding.
@@ -121,7 +127,7 @@ def on_main(accelerator: Accelerator, work: Callable[[], T]) -> T:
     """Do ``work`` in the main process alone; every process gets its result.
 
     Raises:
-        RunError: in the others, if it failed in the main process.
+        MainProcessError: in the others, if it failed in the main process.
     """
     if accelerator.num_processes == 1:
         return work()
@@ -137,5 +143,5 @@ def on_main(accelerator: Accelerator, work: Callable[[], T]) -> T:
             raise
     broadcast_object_list(told)
     if told[1] is not None:
-        raise RunError(f"the main process failed: {told[1]}")
+        raise MainProcessError(f"the main process failed: {told[1]}")
     return told[0]  # type: ignore[return-value]

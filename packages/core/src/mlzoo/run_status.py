@@ -22,6 +22,7 @@ class Interrupted(RunError):  # noqa: N818 - not an error: the run is left resum
     """Ctrl-C, SIGTERM or ``stop_after``: the run can be resumed."""
 
     exit_code = 130
+    told_by_main = True
 
 
 @contextmanager
@@ -45,15 +46,14 @@ def keeping_status(info: RunInfo, directory: Path, progress: Progress) -> Iterat
         with as_interrupt() as stopped:
             yield
     except BaseException as error:
-        if stopped or isinstance(error, KeyboardInterrupt | StopRequested):
-            status, told = "interrupted", next(iter(stopped), str(error) or "interrupted")
-        else:
-            status, told = "failed", f"{type(error).__name__}: {error}"
+        on_purpose = _what_stopped(stopped, error)
+        status = "interrupted" if on_purpose else "failed"
+        told = on_purpose or f"{type(error).__name__}: {error}"
         # What cannot be written now must not hide why, nor a second Ctrl-C what is written.
         with suppress(RunError), held_back():
             close(status, told)
             progress.note(told)
-        if status == "interrupted":
+        if on_purpose:
             fix = f"Go on with: mlzoo resume {quote(str(directory))}"
             raise Interrupted(f"{told}.", fix) from error
         if isinstance(error, MlzooError) and not isinstance(error, UsageError):
@@ -70,9 +70,16 @@ def taking_part() -> Iterator[None]:
         with as_interrupt() as stopped:
             yield
     except BaseException as error:
-        if stopped or isinstance(error, KeyboardInterrupt | StopRequested):
-            raise Interrupted(f"{next(iter(stopped), str(error))}.") from error
+        if told := _what_stopped(stopped, error):
+            raise Interrupted(f"{told}.") from error
         raise
+
+
+def _what_stopped(stopped: list[str], error: BaseException) -> str:
+    """Why training ended on purpose; empty if it failed."""
+    if stopped or isinstance(error, KeyboardInterrupt | StopRequested):
+        return next(iter(stopped), str(error) or "interrupted")
+    return ""
 
 
 def _iso(seconds: float) -> str:

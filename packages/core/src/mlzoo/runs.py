@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 LAST, PREVIOUS, BEST, DAMAGED = "last.pt", "previous.pt", "best.pt", "damaged.pt"
 NEEDED = ("epoch", "step", "stopped", "state", "selection", "rng")
 
-
 T = TypeVar("T")
 
 
@@ -177,10 +176,9 @@ class Run:
             self._log.append({"epoch": self.epoch, "split": split, **scores[split]})
             self._evaluated[f"{split} {self.main_metric}"] = scores[split][self.main_metric]
         for best in self.selector.watched:
-            better = best.offer(self.epoch, scores[best.split][self.main_metric])
-            if better and self.accelerator.is_main_process:
+            if best.offer(self.epoch, scores[best.split][self.main_metric]):
                 state = {"model": model.state_dict(), "epoch": self.epoch, "finished": False}
-                save_checkpoint(self.checkpoints / best.file, state)
+                self.on_main(partial(save_checkpoint, self.checkpoints / best.file, state))
         return scores[self.selector.scored[0]] if scores else {}
 
     def message(self, text: str) -> None:
@@ -248,22 +246,34 @@ class Run:
 
     def _last_good_checkpoint(self) -> tuple[Path, dict[str, Any]] | None:
         """The last one, or if it is damaged the one before, from which the end is the same."""
+        found: list[tuple[Path, dict[str, Any]]] = []
+
+        def look() -> Path | None:
+            found.extend(self._look_for_checkpoint())
+            return found[0][0] if found else None
+
+        # The main process alone, as it moves a damaged file away, which the others might or might
+        # not still see.
+        path = self.on_main(look)
+        if path is None:
+            return None
+        return found[0] if found else (path, load_checkpoint(path, needs=NEEDED))
+
+    def _look_for_checkpoint(self) -> list[tuple[Path, dict[str, Any]]]:
         last, previous = self.checkpoints / LAST, self.checkpoints / PREVIOUS
         for path in (last, previous):
             if not path.exists():
                 continue
             try:
-                saved = load_checkpoint(path, needs=NEEDED)
+                return [(path, load_checkpoint(path, needs=NEEDED))]
             except CheckpointError as error:
                 if path is previous or not previous.exists():
                     error.fix = "Delete it and resume: the run then begins anew, to the same end."
                     raise
                 self.message(f"{error.message} Going on from the epoch before it.")
                 # It must not take the good one's place at the end of the next epoch.
-                self.on_main(lambda: last.replace(self.checkpoints / DAMAGED))
-            else:
-                return path, saved
-        return None
+                last.replace(self.checkpoints / DAMAGED)
+        return []
 
     def _require_prepared_networks(self) -> None:
         """What was asked of the machine must not be ignored in silence."""

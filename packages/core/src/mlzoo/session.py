@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,7 +116,8 @@ def started(ready: Ready, out: Path, settings: Settings) -> Kept:
     plan, accelerator = ready.plan, ready.accelerator
     names = (plan.model.name, plan.dataset.name, plan.options.run.seed)
     directory = on_main(accelerator, lambda: create(out, *names))
-    with removed_unless_begun(directory), _writing(accelerator, directory):
+    gone_if_not_begun = removed_unless_begun(directory)
+    with _by_main(accelerator, gone_if_not_begun), _by_main(accelerator, locked(directory)):
         info = RunInfo(directory)
 
         def begin() -> None:
@@ -133,7 +134,7 @@ def continued(record: RunRecord, plan: Plan, machine: Machine, settings: Setting
     data = plan.load_data()
     require_same_data(record, data)
     ready = prepare(plan, data, machine)
-    with _writing(ready.accelerator, record.directory):
+    with _by_main(ready.accelerator, locked(record.directory)):
         info = RunInfo.read(record.directory)
         progress = _progress(record.directory, settings)
         on_main(ready.accelerator, lambda: _open_session(info, ready.facts, progress))
@@ -141,12 +142,10 @@ def continued(record: RunRecord, plan: Plan, machine: Machine, settings: Setting
 
 
 @contextmanager
-def _writing(accelerator: Accelerator, directory: Path) -> Iterator[None]:
-    """Hold the folder: the main process for all of them."""
-    if not accelerator.is_main_process:
-        yield
-        return
-    with locked(directory):
+def _by_main(accelerator: Accelerator, context: AbstractContextManager[None]) -> Iterator[None]:
+    """A context that the main process enters for all of them."""
+    with ExitStack() as entered:
+        on_main(accelerator, lambda: entered.enter_context(context))
         yield
 
 

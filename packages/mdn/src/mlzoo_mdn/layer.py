@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from mlzoo.errors import UsageError
 from mlzoo_mdn import design_matrix, residual
+from mlzoo_mdn.metadata_layer import MetadataLayer
 
 Estimator = Literal["global", "batch", "control-variate"]
 
 
-class MetadataNorm(nn.Module):
+class MetadataNorm(MetadataLayer):
     r"""Removes from every feature what a linear model explains by nuisance metadata.
 
     With the standardised design Z = [kept, nuisance, 1] of the whole training set (N samples), a
@@ -78,11 +78,8 @@ class MetadataNorm(nn.Module):
 
     running: Tensor
     batches_seen: Tensor
-    centre: Tensor
-    scale: Tensor
     inverse_moment: Tensor
     dataset_size: Tensor
-    order: Tensor
 
     def __init__(
         self,
@@ -99,39 +96,30 @@ class MetadataNorm(nn.Module):
         inplace: bool = False,
         names: Sequence[str] | None = None,
     ) -> None:
-        super().__init__()
         table = design_matrix.as_metadata(metadata)  # [N, k]
         names = design_matrix.column_names(names, table.shape[1])
-        self.kept, self.nuisance = design_matrix.split_columns(table.shape[1], kept, nuisance)
-        self.feature_shape = tuple(num_features) if isinstance(num_features, Sequence) else None
-        shape = num_features if isinstance(num_features, Sequence) else (num_features,)
-        self.num_features = int(math.prod(shape))
-        self.intercept, self.estimator, self.momentum = intercept, estimator, momentum
-        self.ridge, self.batch_size, self.inplace = ridge, batch_size, inplace
+        super().__init__(
+            table.shape[1],
+            num_features,
+            kept=kept,
+            nuisance=nuisance,
+            intercept=intercept,
+            training_metadata=table,
+        )
+        self.estimator, self.momentum, self.ridge = estimator, momentum, ridge
+        self.batch_size, self.inplace = batch_size, inplace
         self._check_options()
         order = self.kept + self.nuisance
         self.column_names = tuple(names[column] for column in order) + ("intercept",) * intercept
-        self._register_statistics(table[:, order], order)
-
-    def _register_statistics(self, columns: Tensor, order: tuple[int, ...]) -> None:
-        """The buffers, from the training set's columns [N, k] in the design's order."""
-        centre, scale = design_matrix.standardisation(columns, intercept=self.intercept)
-        rows = design_matrix.design(columns, centre, scale, intercept=self.intercept)  # [N, c]
-        kernel = design_matrix.inverse_moment(
-            rows, self.ridge, self.column_names, intercept=self.intercept
-        )
+        rows = self.design(table)  # Z [N, c]
+        kernel = design_matrix.inverse_moment(rows, ridge, self.column_names, intercept=intercept)
         running = torch.zeros(len(kernel), self.num_features, dtype=torch.float64)
-        self.register_buffer("running", running)  # [c, F] of the standardised design
+        self.register_buffer("running", running)  # R [c, F] of the standardised design
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("centre", centre)
-        self.register_buffer("scale", scale)
         self.register_buffer("inverse_moment", kernel)  # N K
-        self.register_buffer("dataset_size", torch.tensor(len(columns)))
-        self.register_buffer("order", torch.tensor(order, dtype=torch.int64), persistent=False)
+        self.register_buffer("dataset_size", torch.tensor(len(table)))
 
     def _check_options(self) -> None:
-        if self.num_features < 1:
-            raise UsageError(f"num_features must be positive, got {self.num_features}")
         if not self.nuisance and not self.intercept:
             raise UsageError("nothing to subtract: no nuisance columns and no intercept")
         if self.estimator not in get_args(Estimator):
@@ -154,7 +142,7 @@ class MetadataNorm(nn.Module):
         inplace = (self.inplace or features is not x) and features.is_contiguous()
         with residual.without_autocast(x.device):
             columns = self._columns(metadata)  # [m, k]
-            removed = self._removed_design(columns).to(dtype)  # [m, c]
+            removed = self._subtracted_design(columns).to(dtype)  # U [m, c]
             if not self.training:
                 return residual.subtract(features, removed, self.running.to(dtype), inplace).to(
                     x.dtype
@@ -169,44 +157,9 @@ class MetadataNorm(nn.Module):
 
     def check(self, x: Tensor, metadata: Tensor | None) -> None:
         """Raise UsageError if the shapes or types of a batch do not fit this layer."""
-        if not isinstance(metadata, Tensor):
-            raise UsageError(
-                f"MetadataNorm needs the batch's metadata, got {type(metadata).__name__}",
-                "Call layer(x, metadata) with a tensor [m, k].",
-            )
-        if not x.is_floating_point():
-            raise UsageError(f"features must be floating point, got {x.dtype}")
-        fits = x.shape[1:].numel() == self.num_features and x.ndim > 1
-        if not fits or (self.feature_shape is not None and x.shape[1:] != self.feature_shape):
-            expected = self.feature_shape or f"{self.num_features} in all"
-            raise UsageError(f"features per sample: expected {expected}, got {tuple(x.shape[1:])}")
-        if metadata.shape != (len(x), len(self.order)):
-            raise UsageError(
-                f"metadata of this batch must be {[len(x), len(self.order)]}, "
-                f"got {list(metadata.shape)}"
-            )
+        super().check(x, metadata)
         if self.training and len(x) == 0 and not residual.is_shared():
             raise UsageError("cannot estimate the metadata's effects from an empty batch")
-
-    def design(self, metadata: Tensor) -> Tensor:
-        """Raw metadata [m, k] -> standardised design [m, c]: kept, nuisance, 1 (float64)."""
-        return self._design(self._columns(metadata))
-
-    def _columns(self, metadata: Tensor) -> Tensor:
-        """The metadata on the layer's device, kept columns first."""
-        columns = metadata.detach().to(self.centre)
-        return columns.index_select(1, self.order)
-
-    def _design(self, columns: Tensor) -> Tensor:
-        return design_matrix.design(columns, self.centre, self.scale, intercept=self.intercept)
-
-    def _removed_design(self, columns: Tensor) -> Tensor:
-        """The design with kept columns at their raw value 0: what is subtracted is its effect.
-
-        In raw units those columns would just be left out; standardised, 0 is ``-centre / scale``.
-        """
-        count = len(self.kept)
-        return self._design(functional.pad(columns[:, count:], (count, 0)))
 
     def _estimation(self, rows: Tensor, shared: bool) -> tuple[Tensor, Tensor | None]:
         """W [c, m] and the prior P [c, F] of ``B = W Y + P``, for standardised rows [m, c]."""
@@ -291,24 +244,7 @@ class MetadataNorm(nn.Module):
         self.dataset_size.fill_(dataset_size)
 
     def extra_repr(self) -> str:
-        shape = self.feature_shape or self.num_features
         return (
-            f"{shape}, kept={self.kept}, nuisance={self.nuisance}, intercept={self.intercept}, "
-            f"estimator={self.estimator!r}, momentum={self.momentum}, ridge={self.ridge}"
+            f"{super().extra_repr()}, intercept={self.intercept}, estimator={self.estimator!r}, "
+            f"momentum={self.momentum}, ridge={self.ridge}"
         )
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> MetadataNorm:
-        """Moves the buffers but leaves them float64 under ``.half()`` and the like.
-
-        MPS has no float64: there they become float32.
-        """
-        wanted = torch.float32 if fn(torch.empty(0)).device.type == "mps" else torch.float64
-        floating = [name for name, buffer in self.named_buffers() if buffer.is_floating_point()]
-        exact = {name: self.get_buffer(name).to(wanted) for name in floating}
-        for name, buffer in exact.items():
-            setattr(self, name, buffer)
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        for name, buffer in exact.items():
-            if self.get_buffer(name).dtype != wanted:
-                setattr(self, name, buffer.to(self.get_buffer(name).device))
-        return self

@@ -8,6 +8,7 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mlzoo.errors import UsageError
 from mlzoo_mdn import design_matrix, residual
@@ -15,7 +16,7 @@ from mlzoo_mdn import design_matrix, residual
 
 class MetadataLayer(nn.Module):
     """Subtracts ``U B``: B are coefficients [c, F] of the design [kept, nuisance, 1], and U is that
-    design with the kept columns at 0, so that their effect stays.
+    design with the kept columns at their raw value 0, so that their effect stays.
 
     How B comes about is the subclass's matter. Designs are float64; the subtraction runs in x's
     precision, at least float32, also under autocast, and buffers stay float64 when the module is cast.
@@ -25,6 +26,7 @@ class MetadataLayer(nn.Module):
         num_features: shape of one sample's features, or their number.
         kept: columns that are estimated and never subtracted; may be empty.
         nuisance: columns that are subtracted together with the intercept; all others by default.
+        intercept: whether the design has an intercept.
         training_metadata: [N, k] to standardise the columns by; raw columns if None.
 
     Shape:
@@ -47,6 +49,7 @@ class MetadataLayer(nn.Module):
         *,
         kept: Sequence[int] = (0,),
         nuisance: Sequence[int] | None = None,
+        intercept: bool = True,
         training_metadata: object = None,
     ) -> None:
         super().__init__()
@@ -58,10 +61,11 @@ class MetadataLayer(nn.Module):
         self.num_features = math.prod(self.feature_shape or (num_features,))  # type: ignore[arg-type]
         if self.num_features < 1:
             raise UsageError(f"num_features must be positive, got {self.num_features}")
+        self.intercept = intercept
         centre, scale = torch.zeros(columns).double(), torch.ones(columns).double()
         if training_metadata is not None:
             table = design_matrix.as_metadata(training_metadata)[:, order]  # [N, k]
-            centre, scale = design_matrix.standardisation(table, intercept=True)
+            centre, scale = design_matrix.standardisation(table, intercept=intercept)
         self.register_buffer("centre", centre)
         self.register_buffer("scale", scale)
         self.register_buffer("order", torch.tensor(order, dtype=torch.int64), persistent=False)
@@ -71,10 +75,8 @@ class MetadataLayer(nn.Module):
         return self._design(self._columns(metadata))
 
     def subtracted_design(self, metadata: Tensor) -> Tensor:
-        """The rows [m, c] whose effect is subtracted: kept columns at their raw value 0."""
-        columns = self._columns(metadata).clone()
-        columns[:, : len(self.kept)] = 0.0
-        return self._design(columns)
+        """Raw metadata [m, k] -> the rows U [m, c] whose effect is subtracted (float64)."""
+        return self._subtracted_design(self._columns(metadata))
 
     def subtract(self, x: Tensor, metadata: Tensor, coefficients: Tensor) -> Tensor:
         """``x - U B`` for coefficients [c, F] of any dtype."""
@@ -110,17 +112,30 @@ class MetadataLayer(nn.Module):
         return f"{shape}, kept={self.kept}, nuisance={self.nuisance}"
 
     def _columns(self, metadata: Tensor) -> Tensor:
+        """The metadata [m, k] on the layer's device, kept columns first."""
         return metadata.detach().to(self.centre).index_select(1, self.order)
 
     def _design(self, columns: Tensor) -> Tensor:
-        return design_matrix.design(columns, self.centre, self.scale, intercept=True)
+        return design_matrix.design(columns, self.centre, self.scale, intercept=self.intercept)
+
+    def _subtracted_design(self, columns: Tensor) -> Tensor:
+        """In raw units kept columns would just be left out; standardised, 0 is ``-centre / scale``."""
+        count = len(self.kept)
+        return self._design(functional.pad(columns[:, count:], (count, 0)))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Moves the buffers but leaves them float64 under ``.half()`` and the like."""
-        exact = dict(self.named_buffers(recurse=False))
+        """Moves the buffers but leaves them float64 under ``.half()`` and the like.
+
+        MPS has no float64: there they become float32.
+        """
+        wanted = torch.float32 if fn(torch.empty(0)).device.type == "mps" else torch.float64
+        buffers = self.named_buffers(recurse=False)
+        exact = {name: buffer.to(wanted) for name, buffer in buffers if buffer.is_floating_point()}
+        for name, buffer in exact.items():
+            setattr(self, name, buffer)
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name, buffer in exact.items():
             moved = self.get_buffer(name)
-            if moved.dtype != buffer.dtype:
+            if moved.dtype != wanted:
                 setattr(self, name, buffer.to(moved.device))
         return self

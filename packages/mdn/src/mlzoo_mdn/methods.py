@@ -10,12 +10,8 @@ from mlzoo.errors import UsageError
 from mlzoo_mdn.adversary import CorrelationAdversary, GradientReversal
 from mlzoo_mdn.config import MDNConfig
 from mlzoo_mdn.layer import MetadataNorm
-from mlzoo_mdn.metadata_layer import MetadataLayer
 from mlzoo_mdn.penalty import NormalisedPenaltyMDN, PenaltyLoss
 from mlzoo_mdn.recursive import RecursiveMDN
-
-READ_METADATA = (MetadataNorm, MetadataLayer)
-"""Layers that are called with the batch's metadata."""
 
 
 def layer_options(config: MDNConfig, names: tuple[str, ...]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from mlzoo.errors import UsageError, did_you_mean
 from mlzoo_mdn.metadata_layer import MetadataLayer
-from mlzoo_mdn.methods import READ_METADATA, normalisation
+from mlzoo_mdn.methods import normalisation
 
 Network = Literal["baseline", "linear", "conv"]
 FEATURES = 84
@@ -94,5 +94,5 @@ class ConfoundedClassifier(nn.Module):
         norm: nn.Module | None = getattr(self, name, None)
         if norm is None:
             return x
-        out: Tensor = norm(x, metadata) if isinstance(norm, READ_METADATA) else norm(x)
+        out: Tensor = norm(x, metadata) if isinstance(norm, MetadataLayer) else norm(x)
         return out

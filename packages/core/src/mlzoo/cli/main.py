@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from mlzoo.errors import MlzooError, UsageError
+from mlzoo.errors import MlzooError, UsageError, did_you_mean
 from mlzoo.launch import JobFailedError
-from mlzoo.machine import is_follower
+from mlzoo.machine import is_follower, process_count
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -57,8 +57,6 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         known = args[0].startswith("-") or args[0] in COMMANDS
         if not known and not ctx.resilient_parsing:  # i.e. while words are completed
-            from mlzoo.errors import UsageError, did_you_mean
-
             raise UsageError(f"no command named {args[0]!r}.", did_you_mean(args[0], COMMANDS))
         return super().resolve_command(ctx, args)
 
@@ -117,9 +115,8 @@ def guarded(words: list[str]) -> int:
             import traceback
 
             traceback.print_exc()
-        if isinstance(error, JobFailedError) or (is_follower() and isinstance(error, UsageError)):
-            return error.exit_code  # the main process says it
-        return _fail(*_told(error))
+        code = _told_elsewhere(error)
+        return _fail(*_told(error)) if code is None else code
 
 
 def process_of_job(words: list[str]) -> None:
@@ -138,6 +135,15 @@ def _silent_follower() -> Iterator[None]:
         yield
 
 
+def _told_elsewhere(error: BaseException) -> int | None:
+    """The exit status of a failure that another process of the job tells; None for any other."""
+    if isinstance(error, JobFailedError) and not error.reason:
+        return error.exit_code
+    if isinstance(error, MlzooError) and error.told_by_main and is_follower():
+        return error.exit_code
+    return None
+
+
 def _told(error: BaseException) -> tuple[str, str, int]:
     """Message, fix and exit status of a failure."""
     if isinstance(error, MlzooError):
@@ -152,6 +158,8 @@ def _told(error: BaseException) -> tuple[str, str, int]:
     text = " ".join(str(error).split())
     if isinstance(error, OSError | MemoryError):  # a full disk, too little memory
         return text or type(error).__name__, "", 1
+    if process_count() > 1 and "by peer" in text:  # so torch says that a connection was lost
+        return "another process of this job has ended.", "", 1
     return f"{type(error).__name__}: {text}", "This is a bug; --debug shows where.", 1
 
 

@@ -101,8 +101,7 @@ def unpack(
         if not sink.files:
             where = f" below {start!r}" if start else ""
             raise DataError(f"{archive} holds no file{where}.")
-        if not replace:
-            _refuse_conflicts(archive, staging, folder)
+        _refuse_conflicts(archive, staging, folder, replace)
         _move(staging, folder)
     finally:
         _remove(staging)
@@ -283,12 +282,15 @@ def _damaged(archive: Path, error: Exception) -> DataError:
     return DataError(f"{archive} is damaged: {detail}.", "Delete it and fetch it again.")
 
 
-def _refuse_conflicts(archive: Path, source: Path, target: Path) -> None:
+def _refuse_conflicts(archive: Path, source: Path, target: Path, replace: bool) -> None:
+    """What is in the way is found before anything is moved."""
     for new in source.iterdir():
         old = target / new.name
         if new.is_dir() and old.is_dir():
-            _refuse_conflicts(archive, new, old)
-        elif os.path.lexists(old) and not _same_file(new, old):
+            _refuse_conflicts(archive, new, old, replace)
+        elif os.path.lexists(old) and new.is_dir() != old.is_dir():
+            raise DataError(f"{old} is in the way: a file and a folder have the same name.")
+        elif not replace and os.path.lexists(old) and not _same_file(new, old):
             raise DataError(
                 f"{archive.name} would replace {old}, which is another file.",
                 "Move that away, or replace it on purpose: --replace",
@@ -304,10 +306,8 @@ def _move(source: Path, target: Path) -> None:
         old = target / new.name
         if new.is_dir() and old.is_dir():
             _move(new, old)
-        elif new.is_dir() == old.is_dir() or not old.exists():
-            new.replace(old)
         else:
-            raise DataError(f"{old} is in the way: a file and a folder have the same name.")
+            new.replace(old)
 
 
 def _remove(folder: Path) -> None:

@@ -75,6 +75,7 @@ def make_plan(
 
     Raises:
         DataError: a file would be fetched and pooch is missing, or a declared path leads outside.
+        PluginError: a file is declared to unpack and is no archive.
     """
     folder = dataset_folder(root, spec.name)
     found = verify(spec, root, progress)

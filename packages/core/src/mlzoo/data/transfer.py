@@ -188,9 +188,8 @@ class _Request:
         elif response.status_code == 416 and self.start:
             discard(self.part)
             raise _TransientError("nothing to go on with, starting over")
-        if (
-            content_length(response.headers) is None
-        ):  # pooch would stumble over a length that is no number
+        # pooch would stumble over a length that is no number.
+        if content_length(response.headers) is None:
             response.headers.pop("Content-Length", None)
         # Some servers call a .gz file gzip-encoded: it is stored as it is.
         response.raw.headers.pop("Content-Encoding", None)
