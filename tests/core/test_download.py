@@ -23,7 +23,7 @@ import pytest
 from mlzoo.data import download as module
 from mlzoo.data import download_plan, transfer
 from mlzoo.data.download import carry_out, download
-from mlzoo.data.download_plan import make_plan
+from mlzoo.data.download_plan import plan_download
 from mlzoo.data.part_files import Source
 from mlzoo.data.transfer import Patience
 from mlzoo.errors import DataError
@@ -229,7 +229,7 @@ def test_later_call_goes_on_with_what_an_earlier_one_left(server, tmp_path):
         get(server, tmp_path, Patience(timeout=0.5, attempts=1))
     assert lying(tmp_path) == ["x.mat.part", "x.mat.part.json"]
     left = (tmp_path / "birds" / "x.mat.part").stat().st_size
-    plan = make_plan(dataset(whole(server)), tmp_path)
+    plan = plan_download(dataset(whole(server)), tmp_path)
     assert plan.steps[0].done == left
     assert plan.to_fetch == len(CONTENT) - left
     get(server, tmp_path)
@@ -483,7 +483,7 @@ def test_refused_connection_is_one_line(tmp_path):
 def test_one_failing_file_does_not_stop_the_others(server, tmp_path):
     files = (whole(server, path="a.mat"), whole(server, path="b.mat"))
     server.script = [answer(404)]
-    first, second = carry_out(make_plan(dataset(*files), tmp_path), patience=HASTY)
+    first, second = carry_out(plan_download(dataset(*files), tmp_path), patience=HASTY)
     assert (first.state, second.state) == ("failed", "verified")
     assert lying(tmp_path) == ["b.mat"]
 
@@ -532,7 +532,7 @@ def test_full_disk_is_one_line_and_the_part_is_kept(server, tmp_path, monkeypatc
 def test_second_process_is_refused(server, tmp_path):
     spec = dataset(whole(server))
     with module._alone(tmp_path / "birds"), pytest.raises(DataError, match="another process"):
-        carry_out(make_plan(spec, tmp_path), patience=HASTY)
+        carry_out(plan_download(spec, tmp_path), patience=HASTY)
 
 
 def test_missing_library_is_one_line(server, tmp_path, monkeypatch):

@@ -40,6 +40,17 @@ WORDS = st.sampled_from(
         *("--help", "--json", "--debug", "--dataset", "--config", "--preset", "--seeds", "--seed"),
         *("--epochs", "--select", "--rate", "--device", "--out", "--limit", "--quiet", "--version"),
         *("--format", "--bibtex", "--task", "--data-dir", "--stop-after", "--no-figures", "--"),
+        *(
+            "--jobs",
+            "--devices",
+            "--precision",
+            "bf16",
+            "fp16",
+            "--compile",
+            "--force",
+            "--traceback",
+        ),
+        *("list", "new", "download", "--dry-run", "--replace", "--yes", "last", "best"),
         *("0", "-1", "1", "0-4", "4-0", "nan", "cpu", "cuda:99", "val", "test", "", ".", "..", "/"),
         *("nowhere", "run.json", "config.json", "dir", "é\ud800", "\0", "-", "--epochs=", "--=x"),
     ]
@@ -96,8 +107,8 @@ def test_made_up_command_line(toy, tmp_path, words):
         words = [*words, "--show-config"]  # whatever else it says, nothing trains
         if "--" in words:
             words.remove("--")
-    if "demo" in words:
-        words = [word for word in words if word != "demo"]  # what writes files when asked rightly
+    # Without what writes files when asked rightly.
+    words = [word for word in words if word not in ("demo", "new")]
     checked(words, folder)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,9 @@ from mlzoo.files import atomic_write
 
 # Before 2.6, weights_only=True could be made to run code.
 SAFE_TORCH = (2, 6)
+
+# What file systems without hard links answer.
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any], previous: Path | None = None) -> None:
@@ -140,13 +144,16 @@ def _keep(path: Path, previous: Path) -> None:
     spare = previous.with_name(f".{previous.name}.tmp")
     try:
         spare.unlink(missing_ok=True)
-        os.link(path, spare)
-        spare.replace(previous)
-    except OSError:  # a file system without links: then the name moves
         try:
-            path.replace(previous)
+            os.link(path, spare)
         except OSError as error:
-            raise RunError(f"cannot write {previous}: {error.strerror or error}.") from error
+            if error.errno not in _NO_LINKS:
+                raise
+            path.replace(previous)  # then the name moves
+        else:
+            spare.replace(previous)
+    except OSError as error:
+        raise RunError(f"cannot write {previous}: {error.strerror or error}.") from error
     finally:
         spare.unlink(missing_ok=True)
 

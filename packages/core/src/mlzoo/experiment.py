@@ -126,8 +126,13 @@ def execute(
     return _result(*started(ready, out, settings))
 
 
-def _execute_in_job(plan: Plan, out: Path, machine: Machine, settings: Settings) -> str:
-    return str(execute(plan, out=out, machine=machine, settings=settings).directory)
+def _execute_in_job(
+    plan: Plan, out: Path, machine: Machine, settings: Settings
+) -> str | Interrupted:
+    try:
+        return str(execute(plan, out=out, machine=machine, settings=settings).directory)
+    except Interrupted as stopped:
+        return stopped
 
 
 def resume(
@@ -166,9 +171,12 @@ def resume(
 
 def _resume_in_job(
     directory: Path, machine: Machine, settings: Settings, data_dir: Path | None
-) -> str:
+) -> str | Interrupted:
     record = RunRecord(directory)
-    continued(record, plan_of(record, data_dir), machine, settings)
+    try:
+        continued(record, plan_of(record, data_dir), machine, settings)
+    except Interrupted as stopped:
+        return stopped
     return str(directory)
 
 
@@ -176,9 +184,11 @@ def _result(directory: Path, results: Mapping[str, Any]) -> Result:
     return Result(directory, results["metrics"], results)
 
 
-def _read(directory: str) -> Result:
-    """What the processes of a job have written."""
-    record = RunRecord(Path(directory))
+def _read(told: str | Interrupted) -> Result:
+    """What the processes of a job have written, in the folder that the main one tells."""
+    if isinstance(told, Interrupted):
+        raise told
+    record = RunRecord(Path(told))
     return _result(record.directory, record.results)
 
 

@@ -46,9 +46,6 @@ def launch(count: int, work: Callable[..., Any], *arguments: Any) -> Any:
             f"this is a job of {process_count()} processes already.",
             "Leave --devices out: the launcher decides.",
         )
-    # Their reports of failures repeat at length what the processes have said.
-    for name in ("torch.distributed", "torch.multiprocessing"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -61,7 +58,8 @@ def launch(count: int, work: Callable[..., Any], *arguments: Any) -> Any:
         start_method="spawn",
     )
     try:
-        with handlers_kept(), _shared_cores(count):  # the launcher sets handlers of its own
+        # The launcher sets signal handlers of its own.
+        with handlers_kept(), _shared_cores(count), _silent_launcher():
             results: dict[int, Any] = elastic_launch(config, work)(*arguments)
     except ChildFailedError as error:
         _, failure = error.get_first_failure()
@@ -82,6 +80,20 @@ def _shared_cores(count: int) -> Iterator[None]:
         yield
     finally:
         del os.environ["OMP_NUM_THREADS"]
+
+
+@contextmanager
+def _silent_launcher() -> Iterator[None]:
+    """Its reports of failures repeat at length what the processes have said."""
+    loggers = [logging.getLogger(name) for name in ("torch.distributed", "torch.multiprocessing")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _reason(failure: ProcessFailure) -> str:

@@ -60,7 +60,7 @@ class MetricsLog:
         """
         latest: dict[str, float] = {}
         held, self._held = self._held, []
-        numbers = [float(value) for _, _, values in held for value in values.values()]
+        numbers = _fetched([value for _, _, values in held for value in values.values()])
         known = iter(numbers if self._mean is None or not held else self._mean(numbers))
         for epoch, step, values in held:
             latest = {name: next(known) for name in values}
@@ -97,6 +97,17 @@ class MetricsLog:
         rows = [row for row in read_rows(self.path) if row["epoch"] <= epoch]
         with atomic_write(self.path) as file:
             file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
+
+
+def _fetched(values: list[Number]) -> list[float]:
+    """The numbers; those on an accelerator come over all at once."""
+    away = [value for value in values if not _on_host(value)]
+    if not away:
+        return [float(value) for value in values]
+    import torch
+
+    arrived = iter(torch.stack([torch.as_tensor(value).double() for value in away]).tolist())
+    return [float(value) if _on_host(value) else next(arrived) for value in values]
 
 
 def _on_host(value: Number) -> bool:

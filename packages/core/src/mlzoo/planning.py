@@ -95,7 +95,8 @@ class Plan:
         entry = registry().dataset(name, self.model.task)
         cls = dataset_config(entry)
         options = replace(self.options, dataset=cls() if cls else None)
-        return replace(self, dataset_entry=entry, options=options)
+        request = {**self.request, "dataset": name}
+        return replace(self, dataset_entry=entry, options=options, request=request)
 
     def load_data(self) -> TaskData:
         """Load the dataset, checked for its files first and limited last.

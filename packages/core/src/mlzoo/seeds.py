@@ -35,8 +35,7 @@ def run_each(
         MlzooError: a run failed, with one job.
         UsageError: several jobs of several processes each.
     """
-    if jobs > 1 and machine.devices > 1:
-        raise UsageError("--jobs and --devices exclude each other.", "Choose one of them.")
+    require_one_way(jobs, machine)
     if jobs > 1 and len(plans) > 1:
         yield from _at_once(plans, out, machine, settings, min(jobs, len(plans)))
         return
@@ -44,6 +43,16 @@ def run_each(
     for plan in plans:
         result = execute(plan, out=out, machine=machine, settings=settings, data=data)
         yield Outcome(plan.options.run.seed, result)
+
+
+def require_one_way(jobs: int, machine: Machine) -> None:
+    """Several runs at once, or several processes for one.
+
+    Raises:
+        UsageError: both are asked for.
+    """
+    if jobs > 1 and machine.devices > 1:
+        raise UsageError("--jobs and --devices exclude each other.", "Choose one of them.")
 
 
 def _at_once(

@@ -82,7 +82,7 @@ class MDN:
         optimizer = optimizer_for(self.config, self.network, self.added_loss)
         schedule = schedule_for(self.config, optimizer)
         stopping = EarlyStopping(self.config.patience)
-        network, step = run.prepare(self.network, optimizer)
+        network, optimizer = run.prepare(self.network, optimizer)
         added_loss = self.added_loss
         if added_loss is not None and list(added_loss.parameters()):
             added_loss = run.prepare(added_loss)
@@ -104,9 +104,9 @@ class MDN:
                 )  # [m]
                 loss = run.mean(losses, len(batch))
                 added = added_loss(features, metadata[rows]) if added_loss else {}
-                step.zero_grad(set_to_none=True)
+                optimizer.zero_grad(set_to_none=True)
                 run.accelerator.backward(sum(added.values(), start=loss))
-                step.step()
+                optimizer.step()
                 run.log(loss=loss, **added)
             watched = stopping.patience or watches(schedule)
             with run.plain_networks():

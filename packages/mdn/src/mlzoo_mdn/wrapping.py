@@ -14,8 +14,7 @@ from torch.utils.hooks import RemovableHandle
 
 from mlzoo.errors import UsageError, did_you_mean
 from mlzoo_mdn import design_matrix
-from mlzoo_mdn.layer import MetadataNorm
-from mlzoo_mdn.recursive import RecursiveMDN
+from mlzoo_mdn.methods import normalisation
 
 
 class _Current(threading.local):
@@ -171,11 +170,12 @@ def _key(name: str) -> str:
 def _layer(
     method: str, metadata: Any, shape: tuple[int, ...], options: dict[str, Any]
 ) -> nn.Module:
-    if method == "mdn":
-        return MetadataNorm(metadata, shape, **options)
-    if method == "recursive":
-        return RecursiveMDN(design_matrix.as_metadata(metadata).shape[1], shape, **options)
-    raise UsageError(f"unknown method {method!r}", did_you_mean(str(method), ("mdn", "recursive")))
+    if method not in ("mdn", "recursive"):
+        hint = did_you_mean(str(method), ("mdn", "recursive"))
+        raise UsageError(f"unknown method {method!r}", hint)
+    if method == "mdn":  # whether a part's output may be overwritten is not known here
+        options = {"inplace": False, **options}
+    return normalisation(method, design_matrix.as_metadata(metadata), shape, **options)
 
 
 def _chosen(module: nn.Module, patterns: Sequence[str]) -> list[str]:

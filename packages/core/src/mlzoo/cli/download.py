@@ -15,7 +15,7 @@ from mlzoo.errors import UsageError
 
 if TYPE_CHECKING:
     from mlzoo.data.download import Outcome
-    from mlzoo.data.download_plan import Plan, Step
+    from mlzoo.data.download_plan import DownloadPlan, Step
     from mlzoo.data.transfer import Patience
 
 UNASKED_BYTES = 1_000_000_000
@@ -54,7 +54,7 @@ def download(
     Sizes are shown first. What was interrupted goes on with the same command. Without a terminal
     nothing is asked: up to 1 GB is fetched, more only with --yes. Exit 1 if files are still missing.
     """
-    from mlzoo.data.download_plan import check_space, make_plan
+    from mlzoo.data.download_plan import check_space, plan_download
     from mlzoo.data.root import data_root
     from mlzoo.data.transfer import Patience
 
@@ -66,7 +66,9 @@ def download(
     patience = Patience(timeout=timeout, attempts=attempts)
     root = data_root(data_dir)
     with byte_progress(checking(spec, root)) as progress:
-        plan = make_plan(spec, root, replace_existing=replace, patience=patience, progress=progress)
+        plan = plan_download(
+            spec, root, replace_existing=replace, patience=patience, progress=progress
+        )
     if not as_json:
         _show_plan(plan)
     if dry_run:
@@ -82,7 +84,9 @@ def download(
         raise click.exceptions.Exit(1)
 
 
-def _carry_out(plan: Plan, replace: bool, keep_archives: bool, patience: Patience) -> list[Outcome]:
+def _carry_out(
+    plan: DownloadPlan, replace: bool, keep_archives: bool, patience: Patience
+) -> list[Outcome]:
     from mlzoo.data.download import carry_out
     from mlzoo.signals import as_interrupt
 
@@ -109,7 +113,7 @@ def _carry_out(plan: Plan, replace: bool, keep_archives: bool, patience: Patienc
         raise
 
 
-def _show_plan(plan: Plan) -> None:
+def _show_plan(plan: DownloadPlan) -> None:
     rows = [[s.file.path, human_size(s.size), _todo(s), s.file.licence] for s in plan.steps]
     print_table(["file", "size", "to do", "licence"], rows, title=str(plan.folder), numeric=[1])
     if plan.work:
@@ -130,7 +134,7 @@ def _todo(step: Step) -> str:
     return f"download{begun}{unpacked}{unverified}"
 
 
-def _ask(plan: Plan) -> None:
+def _ask(plan: DownloadPlan) -> None:
     """Let the person decide; without one, refuse what is large."""
     if not any(step.action == "fetch" for step in plan.steps):
         return
@@ -146,7 +150,7 @@ def _ask(plan: Plan) -> None:
         )
 
 
-def _show_outcomes(plan: Plan, outcomes: list[Outcome], as_json: bool) -> None:
+def _show_outcomes(plan: DownloadPlan, outcomes: list[Outcome], as_json: bool) -> None:
     if as_json:
         files = [_outcome_json(outcome) for outcome in outcomes]
         ok = all(outcome.ok for outcome in outcomes)
@@ -165,7 +169,7 @@ def _show_outcomes(plan: Plan, outcomes: list[Outcome], as_json: bool) -> None:
         click.echo(f"{plan.spec.name} is complete")
 
 
-def _plan_json(plan: Plan) -> dict[str, Any]:
+def _plan_json(plan: DownloadPlan) -> dict[str, Any]:
     files = [
         {
             "path": step.file.path,

@@ -164,7 +164,8 @@ def _told(error: BaseException) -> tuple[str, str, int]:
 
 
 def _fail(message: str, fix: str, code: int) -> int:
-    print(f"mlzoo: error: {message}" + (f"\n{fix}" if fix else ""), file=sys.stderr)
+    who = f"mlzoo (process {os.environ['RANK']})" if is_follower() else "mlzoo"
+    print(f"{who}: error: {message}" + (f"\n{fix}" if fix else ""), file=sys.stderr)
     return code
 
 

@@ -191,13 +191,13 @@ def start(model: str, dataset: str, given: dict[str, Any], params: dict[str, Any
 def _execute(plans: Sequence[Plan], params: Mapping[str, Any]) -> None:
     from mlzoo.experiment import starts_a_job
     from mlzoo.machine import Machine, choose_device
+    from mlzoo.seeds import require_one_way
     from mlzoo.session import Settings
 
     plan = plans[0]
     choose_device(params["device"])
     machine = Machine(params["device"], params["devices"], params["compile"])
-    if params["jobs"] > 1 and machine.devices > 1:
-        raise click.UsageError("--jobs and --devices exclude each other.")
+    require_one_way(params["jobs"], machine)
     if starts_a_job(machine):
         start_job(machine.devices)
         return

@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mlzoo.data.archives import unpack
-from mlzoo.data.download_plan import Plan, Step, check_space, make_plan, part_of, source_of
+from mlzoo.data.download_plan import (
+    DownloadPlan,
+    Step,
+    check_space,
+    part_of,
+    plan_download,
+    source_of,
+)
 from mlzoo.data.manifest import FileStatus, Progress, sha256_of, verify
 from mlzoo.data.part_files import discard, resumable
 from mlzoo.data.transfer import Note, Patience, fetch
@@ -82,7 +89,7 @@ def download(
             files were fetched then.
     """
     patience = patience or Patience()
-    plan = make_plan(spec, root, replace_existing=replace_existing, patience=patience)
+    plan = plan_download(spec, root, replace_existing=replace_existing, patience=patience)
     outcomes = carry_out(
         plan,
         replace_existing=replace_existing,
@@ -99,7 +106,7 @@ def download(
 
 
 def carry_out(
-    plan: Plan,
+    plan: DownloadPlan,
     *,
     replace_existing: bool = False,
     keep_archives: bool = False,
@@ -128,7 +135,7 @@ def carry_out(
 
 @dataclass(frozen=True)
 class _Job:
-    plan: Plan
+    plan: DownloadPlan
     replace_existing: bool
     keep_archives: bool
     patience: Patience

@@ -42,7 +42,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DownloadPlan:
     """All steps, before anything is fetched."""
 
     spec: DatasetSpec
@@ -63,14 +63,14 @@ class Plan:
         return tuple(step for step in self.steps if step.action in ("fetch", "unpack"))
 
 
-def make_plan(
+def plan_download(
     spec: DatasetSpec,
     root: Path,
     *,
     replace_existing: bool = False,
     patience: Patience | None = None,
     progress: Progress | None = None,
-) -> Plan:
+) -> DownloadPlan:
     """Look at what is there, and ask the servers for sizes; fetches nothing.
 
     Raises:
@@ -82,7 +82,7 @@ def make_plan(
     provided = [PurePosixPath(name) for file in spec.files if file.url for name in file.unpacks]
     steps = [_step(f, provided, replace_existing, patience or Patience()) for f in found]
     existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    return Plan(spec, folder, tuple(steps), shutil.disk_usage(existing).free)
+    return DownloadPlan(spec, folder, tuple(steps), shutil.disk_usage(existing).free)
 
 
 def _step(
@@ -106,7 +106,7 @@ def _step(
     return Step(found, "fetch", offered, resumable(source, part_of(found.path)))
 
 
-def check_space(plan: Plan) -> None:
+def check_space(plan: DownloadPlan) -> None:
     """Refuse to start what cannot fit.
 
     Raises:
