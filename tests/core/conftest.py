@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -193,7 +194,7 @@ def only_plugin(site, monkeypatch):
     def install(distribution: str, source: str) -> None:
         site.add(distribution, source)
         monkeypatch.setenv("MLZOO_PLUGINS", distribution)
-        monkeypatch.setenv("PYTHONPATH", str(site.folder))
+        monkeypatch.setenv("PYTHONPATH", str(site.folder), prepend=os.pathsep)
         forget_plugins()
 
     yield install
