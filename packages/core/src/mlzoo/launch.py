@@ -41,6 +41,8 @@ def launch(count: int, work: Callable[..., Any], *arguments: Any) -> Any:
             "Leave --devices out: the launcher decides.",
         )
     # Its reports of failures repeat at length what the processes have said.
+    for name in ("torch.distributed.elastic.agent.server.api", "torch.multiprocessing.spawn"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
     config = LaunchConfig(

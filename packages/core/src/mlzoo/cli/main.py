@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -11,9 +12,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from mlzoo.errors import MlzooError, UsageError
+from mlzoo.errors import MlzooError
 from mlzoo.launch import JobFailedError
 from mlzoo.machine import is_follower
+
+if "--multiprocessing-fork" in sys.orig_argv:
+    # One of a job's processes, which imports torch before it gets to our handlers: until then Ctrl-C
+    # ends it without a traceback. The process that started it says why.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -117,9 +123,11 @@ def guarded(words: list[str]) -> int:
             import traceback
 
             traceback.print_exc()
-        if isinstance(error, JobFailedError) or (is_follower() and isinstance(error, UsageError)):
-            return error.exit_code  # the main process says it
-        return _fail(*_told(error))
+        message, fix, code = _told(error)
+        common = code in (2, 130)  # usage and interruption are the same in every process
+        if isinstance(error, JobFailedError) or (is_follower() and common):
+            return code  # the main process says it
+        return _fail(message, fix, code)
 
 
 def process_of_job(words: list[str]) -> None:
