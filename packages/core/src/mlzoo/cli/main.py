@@ -160,6 +160,9 @@ def _told(error: BaseException) -> tuple[str, str, int]:
     text = " ".join(str(error).split())
     if isinstance(error, OSError | MemoryError):  # a full disk, too little memory
         return text or type(error).__name__, "", 1
+    if isinstance(error, ModuleNotFoundError) and error.name == "torch":  # an extra of the core
+        fix = "Install it: python -m pip install 'mlzoo-core[torch]'; mlzoo doctor says what else."
+        return "torch is not installed.", fix, 1
     return f"{type(error).__name__}: {text}", "This is a bug; --debug shows where.", 1
 
 
