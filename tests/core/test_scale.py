@@ -326,6 +326,8 @@ def test_terminated_job_is_resumable(shared, tmp_path):
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130, told
     assert "Traceback" not in told
+    assert told.count("stopped by SIGTERM") == 1, "only the main process speaks"
+    assert "torch" not in told
     assert json.loads((run_of(tmp_path) / "run.json").read_text())["status"] == "interrupted"
     assert load_checkpoint(run_of(tmp_path) / "checkpoints" / "last.pt")["epoch"] >= 1
 
@@ -356,6 +358,24 @@ def test_failed_seed_leaves_the_others_and_is_told(shared, tmp_path):
     assert "1 of 3 runs failed: seeds 1." in done.stderr
     assert "Traceback" not in done.stderr
     assert len(list(tmp_path.rglob("results.json"))) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_jobs_leave_resumable_runs_and_begin_no_other(shared, tmp_path, number):
+    words = ["run", "shared", "--seeds", "0-3", "--jobs", "2", "--device", "cpu", "--quiet"]
+    words += ["--epochs", "100000", "--pause", "0.002", "--out", str(tmp_path)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlzoo", *words], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 100
+    while len(list(tmp_path.rglob("last.pt"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=60)  # i.e. no process is left that holds its end
+    assert process.returncode == 130, told
+    assert "Traceback" not in told
+    states = [json.loads(path.read_text())["status"] for path in tmp_path.rglob("run.json")]
+    assert states == ["interrupted"] * 2
 
 
 def test_jobs_of_several_processes_each_are_refused(shared):

@@ -85,7 +85,8 @@ def _shared_cores(count: int) -> Iterator[None]:
 @contextmanager
 def _silent_launcher() -> Iterator[None]:
     """Its reports of failures repeat at length what the processes have said."""
-    loggers = [logging.getLogger(name) for name in ("torch.distributed", "torch.multiprocessing")]
+    agent, spawn = "torch.distributed.elastic.agent.server.api", "torch.multiprocessing.spawn"
+    loggers = [logging.getLogger(name) for name in ("torch.distributed", agent, spawn)]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)

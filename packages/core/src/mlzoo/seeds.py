@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mlzoo.errors import MlzooError, RunError, UsageError
-from mlzoo.experiment import Result, execute
+from mlzoo.experiment import Interrupted, Result, execute
 from mlzoo.machine import Machine
 from mlzoo.planning import Plan
 from mlzoo.session import Settings
+from mlzoo.signals import as_interrupt
+
+STOP = "stop"  # a file by which no further run is begun
+GRACE = 2.0  # seconds for runs that Ctrl-C in a terminal has stopped, too: a second signal disturbs
+PATIENCE = 20.0  # seconds for the others to close when they are told, before they are killed
 
 
 @dataclass(frozen=True)
@@ -61,17 +72,52 @@ def _at_once(
     from joblib import Parallel, delayed
 
     quiet = settings.portable(quiet=True)
-    parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
-    yield from parallel(delayed(_one)(plan, out, machine, quiet) for plan in plans)
+    with TemporaryDirectory(prefix="mlzoo-jobs-") as name:
+        working = Path(name)
+        # joblib kills its processes when it is interrupted, so the runs are stopped before it is
+        with as_interrupt(before=partial(_stop, working)):
+            parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
+            yield from parallel(delayed(_one)(plan, out, machine, quiet, working) for plan in plans)
 
 
-def _one(plan: Plan, out: Path, machine: Machine, settings: Settings) -> Outcome:
-    """In a process of its own."""
+def _stop(working: Path) -> None:
+    """Stop the runs that the processes in ``working`` have begun, and wait until they are closed."""
+    (working / STOP).touch()
+    if not _none_left(working, GRACE):
+        for path in _marks(working):
+            with suppress(ProcessLookupError):
+                os.kill(int(path.name), signal.SIGTERM)
+        _none_left(working, PATIENCE)
+
+
+def _marks(working: Path) -> list[Path]:
+    return [path for path in working.iterdir() if path.name != STOP]
+
+
+def _none_left(working: Path, seconds: float) -> bool:
+    """Wait at most so long until no process is at a run."""
+    deadline = time.monotonic() + seconds
+    while _marks(working) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not _marks(working)
+
+
+def _one(plan: Plan, out: Path, machine: Machine, settings: Settings, working: Path) -> Outcome:
+    """In a process of its own, which leaves its number in ``working`` while it is at it."""
     seed = plan.options.run.seed
+    mark = working / str(os.getpid())
     try:
-        result = execute(plan, out=out, machine=machine, settings=settings)
+        with as_interrupt():
+            mark.touch()
+            if (working / STOP).exists():
+                return Outcome(seed, error=Interrupted("not begun."))
+            result = execute(plan, out=out, machine=machine, settings=settings)
     except MlzooError as error:
         return Outcome(seed, error=error)
+    except KeyboardInterrupt as error:
+        return Outcome(seed, error=Interrupted(f"{error}."))
     except Exception as error:  # the other runs go on
         return Outcome(seed, error=RunError(f"{type(error).__name__}: {error}"))
+    finally:
+        mark.unlink(missing_ok=True)
     return Outcome(seed, replace(result, results=dict(result.results)))

@@ -33,8 +33,11 @@ def held_back() -> Iterator[None]:
 
 
 @contextmanager
-def as_interrupt() -> Iterator[list[str]]:
+def as_interrupt(before: Callable[[], object] | None = None) -> Iterator[list[str]]:
     """A scheduler's SIGTERM and a closed terminal's SIGHUP act like Ctrl-C.
+
+    Args:
+        before: called first when a signal arrives.
 
     Yields:
         What stopped the block, as soon as it does: an exception raised while Python imports a
@@ -44,6 +47,8 @@ def as_interrupt() -> Iterator[list[str]]:
 
     def interrupt(number: int, frame: object) -> None:
         reasons.append(f"stopped by {signal.Signals(number).name}")
+        if before is not None:
+            before()
         raise KeyboardInterrupt(reasons[-1])
 
     with _handled_by(interrupt):

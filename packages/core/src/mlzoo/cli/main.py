@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -14,6 +15,11 @@ import click
 from mlzoo.errors import MlzooError, UsageError, did_you_mean
 from mlzoo.launch import JobFailedError
 from mlzoo.machine import is_follower, process_count
+
+if "--multiprocessing-fork" in sys.orig_argv:
+    # One of a job's processes, which imports torch before it gets to our handlers: until then Ctrl-C
+    # ends it without a traceback. The process that started it says why.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -160,6 +166,9 @@ def _told(error: BaseException) -> tuple[str, str, int]:
         return text or type(error).__name__, "", 1
     if process_count() > 1 and "by peer" in text:  # so torch says that a connection was lost
         return "another process of this job has ended.", "", 1
+    if isinstance(error, ModuleNotFoundError) and error.name == "torch":  # an extra of the core
+        fix = "Install it: python -m pip install 'mlzoo-core[torch]'; mlzoo doctor says what else."
+        return "torch is not installed.", fix, 1
     return f"{type(error).__name__}: {text}", "This is a bug; --debug shows where.", 1
 
 
