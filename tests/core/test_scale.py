@@ -259,7 +259,7 @@ def test_resume_with_the_same_and_with_another_number_of_processes(shared, tmp_p
     assert shared("resume", run_of(same), "--devices", 2, "--quiet").returncode == 0
     assert difference(weights(straight), weights(same)) == 0, "bit-equal, random streams included"
     resume(run_of(other), progress=Progress(quiet=True))
-    assert "resumed with 1 processes, was 2" in (run_of(other) / "log.txt").read_text()
+    assert "the number of processes is 1, was 2" in (run_of(other) / "log.txt").read_text()
     sessions = json.loads((run_of(other) / "run.json").read_text())["sessions"]
     assert [session["processes"] for session in sessions] == [2]
     (run_of(damaged) / "checkpoints" / "last.pt").write_bytes(b"damaged")

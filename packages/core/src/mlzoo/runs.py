@@ -138,7 +138,8 @@ class Run:
                 yield epoch
                 self._close_epoch(epoch, count, state)
                 if number == self._stop_after and epoch < count and not self.stopped:
-                    raise StopRequested(f"stopped after {number} epochs, as asked")
+                    plural = "" if number == 1 else "s"
+                    raise StopRequested(f"stopped after {number} epoch{plural}, as asked")
         finally:
             self._progress.end()
 
@@ -239,7 +240,7 @@ class Run:
         else:
             seed_rank(self.seed, self.accelerator.process_index, self.epoch)
             self.message(
-                f"resumed with {self.processes} processes, was {len(streams)}: "
+                f"the number of processes is {self.processes}, was {len(streams)}: "
                 "equal up to rounding only, and with other random numbers"
             )
         return self.epoch

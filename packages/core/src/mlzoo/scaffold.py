@@ -47,6 +47,8 @@ def plugin_name(text: str, taken: Iterable[str] = ()) -> str:
         raise UsageError(f"{name!r} is a module of Python's own library.", "Choose another name.")
     if name in taken:
         raise UsageError(f"a model named {name!r} is installed already.", "Choose another name.")
+    if name == "mlzoo":
+        raise UsageError("'mlzoo' is the core's own name.", "Choose another name.")
     for known in (name, f"mlzoo-{name}"):
         if _is_installed(known):
             raise UsageError(

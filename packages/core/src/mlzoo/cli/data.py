@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from shlex import quote
@@ -212,6 +213,13 @@ def _common() -> list[click.Option]:
     ]
 
 
+def _rows(key: str, value: Any) -> list[list[str]]:
+    """A fact, or a row for each part of one that has parts."""
+    if not isinstance(value, Mapping):
+        return [[key, str(value)]]
+    return [row for name, part in value.items() for row in _rows(f"{key}.{name}", part)]
+
+
 def _show(entry: Registered, data_dir: Path | None, resolved: Any, as_json: bool) -> None:
     from mlzoo.planning import load
 
@@ -223,7 +231,7 @@ def _show(entry: Registered, data_dir: Path | None, resolved: Any, as_json: bool
         return
     print_table(
         ["fact", "value"],
-        [[key, str(value)] for key, value in facts.items()],
+        [row for key, value in facts.items() for row in _rows(key, value)],
         title=entry.spec.name,
     )
     for metric, values in references.items():

@@ -160,7 +160,7 @@ def _show_outcomes(plan: DownloadPlan, outcomes: list[Outcome], as_json: bool) -
     for outcome in outcomes:
         path = outcome.file.path
         if outcome.error:
-            click.echo(f"{path}: {outcome.error}", err=True)
+            click.echo(outcome.told, err=True)
         elif outcome.file in worked and outcome.file.sha256 is None:
             click.echo(f"{path}: unverified, no checksum is declared; found {outcome.sha256}")
         elif outcome.file in worked:

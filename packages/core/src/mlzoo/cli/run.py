@@ -170,6 +170,8 @@ def start(model: str, dataset: str, given: dict[str, Any], params: dict[str, Any
 
     if params["seeds"] and "seed" in given:
         raise click.UsageError("--seed and --seeds exclude each other.")
+    if params["jobs"] > 1 and not params["seeds"]:
+        raise click.UsageError("--jobs runs several --seeds at once, and none are given.")
     seeds: list[int | None] = [*parse_seeds(params["seeds"])] if params["seeds"] else [None]
     plans = [
         make_plan(

@@ -58,6 +58,12 @@ class Outcome:
     error: str = ""
 
     @property
+    def told(self) -> str:
+        """The error with the file's name before it, once."""
+        named = self.error.startswith(f"{self.file.path}: ")
+        return self.error if named else f"{self.file.path}: {self.error}"
+
+    @property
     def ok(self) -> bool:
         """Whether the file can be used."""
         return self.state not in ("missing", "failed")
@@ -100,7 +106,7 @@ def download(
     )
     bad = [outcome for outcome in outcomes if not outcome.ok]
     if bad:
-        lines = [f"{outcome.file.path}: {outcome.error}" for outcome in bad]
+        lines = [outcome.told for outcome in bad]
         raise DataError(f"dataset {spec.name!r} lacks {len(bad)} of its files:", "\n".join(lines))
     return outcomes
 
