@@ -69,7 +69,7 @@ class Results:
 
     def __init__(self, path: Path, protocol: dict[str, Any]) -> None:
         self.path = path
-        self.content: dict[str, Any] = {"protocol": protocol, "choices": {}, "rows": []}
+        self.content: dict[str, Any] = {"protocol": protocol, "choices": {}, "runs": []}
         if path.exists():
             kept = json.loads(path.read_text(encoding="utf-8"))
             if kept["protocol"] != protocol:
@@ -79,11 +79,11 @@ class Results:
     def row(self, variant: str, seed: int, options: dict[str, Any], scored: list[str]) -> Row:
         """The row of one run, measured unless it is there already."""
         key = {"variant": variant, "seed": seed, "options": options}
-        for row in self.content["rows"]:
+        for row in self.content["runs"]:
             if all(row[name] == value for name, value in key.items()):
                 return row  # type: ignore[no-any-return]
         row = {**key, **measure(options, seed, self.content["protocol"], scored)}
-        self.content["rows"].append(row)
+        self.content["runs"].append(row)
         write_json(self.path, self.content)
         return row
 
@@ -154,17 +154,16 @@ def table(content: dict[str, Any], seeds: int) -> str:
         f"label, {protocol['epochs']} epochs, torch {protocol['torch']}. "
         "Accuracy: chance 50, true effect 83.3, with the confounder 94.4.",
         "",
-        f"| method | {' | '.join(heads)} | s a run |",
-        "|---" * (len(heads) + 2) + "|",
+        f"| method | {' | '.join(heads)} |",
+        "|---" * (len(heads) + 1) + "|",
     ]
     for variant, options in VARIANTS.items():
         wanted = {**options, **choices.get(variant, {})}
         rows = [
             row
-            for row in content["rows"]
+            for row in content["runs"]
             if row["variant"] == variant and row["options"] == wanted and row["seed"] < seeds
         ]
-        seconds = statistics.fmean(row["seconds"] for row in rows) if rows else 0.0
         for view, suffix in VIEWS.items():
             found = [row[view] for row in rows if view in row]
             if found:
@@ -173,7 +172,7 @@ def table(content: dict[str, Any], seeds: int) -> str:
                     for name, (_, digits) in METRICS.items()
                 ]
                 number = "" if len(found) == seeds else f" ({len(found)} seeds)"
-                lines.append(f"| {variant}{suffix}{number} | {' | '.join(cells)} | {seconds:.0f} |")
+                lines.append(f"| {variant}{suffix}{number} | {' | '.join(cells)} |")
     for variant, chosen in choices.items():
         listed = ", ".join(f"{name} {value:g}" for name, value in chosen.items())
         tried = len(list(product(*GRIDS[variant].values())))
