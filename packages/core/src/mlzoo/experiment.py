@@ -10,8 +10,9 @@ from typing import Any
 
 from mlzoo.contracts import Model, TaskData
 from mlzoo.errors import DataError, MlzooError, PluginError, RunError, UsageError
+from mlzoo.job import process_count
 from mlzoo.launch import launch
-from mlzoo.machine import Machine, choose_device, process_count
+from mlzoo.machine import Machine, choose_device
 from mlzoo.planning import Plan, load, make_plan, plan_of
 from mlzoo.prediction import Columns, checked_columns
 from mlzoo.progress import Progress, default_progress

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,7 +38,7 @@ def launch(count: int, work: Callable[..., Any], *arguments: Any) -> Any:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    from mlzoo.machine import process_count
+    from mlzoo.job import process_count
 
     if process_count() > 1:
         raise UsageError(
@@ -85,6 +84,8 @@ def _shared_cores(count: int) -> Iterator[None]:
 @contextmanager
 def _silent_launcher() -> Iterator[None]:
     """Its reports of failures repeat at length what the processes have said."""
+    import logging
+
     agent, spawn = "torch.distributed.elastic.agent.server.api", "torch.multiprocessing.spawn"
     loggers = [logging.getLogger(name) for name in ("torch.distributed", agent, spawn)]
     levels = [logger.level for logger in loggers]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from mlzoo.errors import RunError, UsageError
+from mlzoo.job import process_count
 from mlzoo.specs import Precision
 
 if TYPE_CHECKING:
@@ -41,21 +41,6 @@ class Machine:
     device: str = "auto"
     devices: int = 1
     compile: bool = False
-
-
-def process_count() -> int:
-    """Processes of this job, as a launcher such as torchrun tells them."""
-    return _number("WORLD_SIZE", 1)
-
-
-def is_follower() -> bool:
-    """Whether another process of the same job speaks and writes for this one."""
-    return process_count() > 1 and _number("RANK", 0) > 0
-
-
-def _number(name: str, default: int) -> int:
-    value = os.environ.get(name, "")
-    return int(value) if value.isdigit() else default
 
 
 def choose_device(name: str) -> str:

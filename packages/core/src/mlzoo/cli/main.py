@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from mlzoo.errors import MlzooError, UsageError, did_you_mean
+from mlzoo.job import is_follower, process_count
 from mlzoo.launch import JobFailedError
-from mlzoo.machine import is_follower, process_count
 
 if "--multiprocessing-fork" in sys.orig_argv:
     # One of a job's processes, which imports torch before it gets to our handlers: until then Ctrl-C
