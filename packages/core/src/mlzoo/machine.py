@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -74,9 +75,12 @@ def accelerator_for(machine: Machine, precision: Precision = "32") -> Accelerato
         UsageError: the device does not exist, or cannot compute in this precision.
     """
     import torch
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
-    from accelerate.utils import InitProcessGroupKwargs
+
+    with warnings.catch_warnings():  # in a notebook, about progress bars that nobody asked for
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        from accelerate import Accelerator
+        from accelerate.state import AcceleratorState
+        from accelerate.utils import InitProcessGroupKwargs
 
     device = choose_device(machine.device)
     if precision == "fp16" and device == "cpu":
