@@ -73,12 +73,12 @@ def checked(words, folder):
     assert "Traceback (most" not in printed or "--debug" in words, (words, printed)
     assert "This is a bug" not in printed, (words, printed)
     assert files_below(folder.parent) == before, words
+    return code, printed
 
 
 def files_below(folder):
     """All of them, but for the byte code that Python keeps of the made-up plugin."""
     return sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts)
-    return code, printed
 
 
 @FUZZ
