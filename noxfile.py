@@ -28,6 +28,9 @@ PYPROJECTS = sorted(Path("packages").glob("*/pyproject.toml"))
 PAPERS = [path.parent.name for path in PYPROJECTS if path.parent.name != "core"]
 # glibc gives large blocks back to the system at every step and fetches them again; keep them.
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "1000000000", "MALLOC_MMAP_THRESHOLD_": "1000000000"}
+# One thread a worker: two BLAS pools on two cores slow each other down.
+WORKERS = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 TEST_TOOLS = ("pytest", "pytest-xdist", "hypothesis", "hatchling", "editables", "pip")
 
 
@@ -107,9 +110,7 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The whole test suite; what follows -- goes to pytest."""
     install(session, *editable(), *TEST_TOOLS)
-    # One thread a worker: two BLAS pools on two cores slow each other down.
-    workers = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
-    session.run("pytest", *workers, *session.posargs, env={"OMP_NUM_THREADS": "1"})
+    session.run("pytest", *WORKERS, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session
@@ -169,7 +170,7 @@ def alone(session: nox.Session, paper: str) -> None:
     if (found := [name for name in PAPERS if f"mlzoo-{name}" in str(listed)]) != [paper]:
         session.error(f"mlzoo list shows {found}, expected only {paper}:\n{listed}")
     session.run("mlzoo", "run", paper, "--preset", "smoke", "--out", session.create_tmp())
-    session.run("pytest", f"tests/{paper}", env={"OMP_NUM_THREADS": "1"})
+    session.run("pytest", *WORKERS, f"tests/{paper}", env=ONE_THREAD)
 
 
 @nox.session
