@@ -93,9 +93,9 @@ class Run:
         """Networks and optimizers made ready for the device, the precision and the processes.
 
         Train with what is returned; predict with, and save, the networks themselves: their state is
-        the same, and scores are computed in 32 bits. With several processes the gradients are averaged over
-        them during ``run.accelerator.backward(loss)``, which is right as long as every network gets
-        one forward and one backward a step, all its parameters a gradient, and is called itself
+        the same, and scores are computed in 32 bits. With several processes the gradients are averaged
+        over them during ``run.accelerator.backward(loss)``, which is right as long as every network
+        gets one forward and one backward a step, all its parameters a gradient, and is called itself
         rather than through its own methods. Processes that drift apart are noticed.
         """
         self._networks += [item for item in objects if isinstance(item, nn.Module)]
