@@ -26,7 +26,7 @@ def write_features(
     features: npt.NDArray[np.floating[Any]],
     label: npt.NDArray[np.int64],
     image_files: Sequence[str] | None,
-    label_type: npt.DTypeLike = None,
+    label_type: str | None = None,
 ) -> None:
     """Write a features file such as ``res101.mat``, whole or not at all.
 
@@ -101,7 +101,7 @@ def write_splits(
     _write(path, variables)
 
 
-def _from_one(index: npt.NDArray[np.int64], dtype: npt.DTypeLike = None) -> npt.NDArray[Any]:
+def _from_one(index: npt.NDArray[np.int64], dtype: str | None = None) -> npt.NDArray[Any]:
     """[n] from 0 to [n, 1] from 1."""
     largest = int(index.max()) + 1 if len(index) else 1
     return (index + 1).astype(dtype or np.min_scalar_type(largest))[:, None]
