@@ -125,7 +125,7 @@ def write_demo(root: Path, seed: int, form: Form) -> Mapping[str, object]:
     """Write a world and ``planted.json``; everything is moved into place once it is whole.
 
     Returns:
-        What ``planted.json`` holds.
+        What ``planted.json`` holds beside the digests of the files.
 
     Raises:
         UsageError: one of the files is there already; it might be somebody's data.
@@ -140,8 +140,8 @@ def write_demo(root: Path, seed: int, form: Form) -> Mapping[str, object]:
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".demo-", dir=root) as name:
         aside = Path(name)
-        planted = _write_world(aside, np.random.default_rng(seed), form)
-        write_json(aside / PLANTED, planted)
+        planted, digests = _write_world(aside, np.random.default_rng(seed), form)
+        write_json(aside / PLANTED, planted | {"sha256": digests})
         for top in tops:
             os.replace(aside / top, root / top)
     return planted
@@ -170,7 +170,10 @@ def planted_ceilings(
     return ceilings if all(0 <= value <= 100 for value in ceilings.values()) else {}
 
 
-def _write_world(folder: Path, random: np.random.Generator, form: Form) -> dict[str, Any]:
+def _write_world(
+    folder: Path, random: np.random.Generator, form: Form
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Writes the files below ``folder``; returns what is planted, and the digest of every file."""
     world = draw_world(random, graded=not form.manual)
     names = [f"class_{number:02}" for number in range(1, CLASSES + 1)]
     write_features(
@@ -199,17 +202,14 @@ def _write_world(folder: Path, random: np.random.Generator, form: Form) -> dict[
                 **rows,
             )
             digests[path.as_posix()] = sha256_of(folder / path)
-            ceilings[path.as_posix()] = best_accuracies(
-                world, rows["test_seen"], rows["test_unseen"]
-            )
-    return {
-        "about": "x = max(0, offset + a W + noise), a: attributes of length 1; accuracies in percent "
-        "of the likeliest class under these densities, on the test rows",
-        "noise": NOISE,
-        "offset": world.offset.tolist(),
+            best = best_accuracies(world, rows["test_seen"], rows["test_unseen"])
+            ceilings[path.as_posix()] = {metric: round(value, 2) for metric, value in best.items()}
+    planted = {
+        "world": "x = max(0, b + W a + noise), a: attributes of length 1",
+        "noise": f"normal, standard deviation {NOISE}; that of the means of classes is 1",
         "ceilings": ceilings,
-        "sha256": digests,
     }
+    return planted, digests
 
 
 def _embedding(world: World, name: str, random: np.random.Generator, form: Form) -> Matrix:
