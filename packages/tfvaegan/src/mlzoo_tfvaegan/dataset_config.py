@@ -1,4 +1,4 @@
-"""Options of the datasets of the task ``zero-shot``. Their defaults choose the files of the published rows."""
+"""Options of the datasets of the task ``zero-shot``. Defaults are the files of the published rows."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Loaders of the datasets of the task ``zero-shot``: ``(root, options)`` to ``ZeroShotData``.
 
-    images   <root>/<features>.mat, <root>/<embedding>_splits.mat
-    actions  <root>/<features>.mat, <root>/split_<k>/<embedding>_splits.mat
-    ucf101   embedding ``manual``: <root>/ucf101_manual_att.npy [101, 115] with split_<k>/att_splits.mat,
-             or, without that file, ``original_att`` of the split file
+images   <root>/<features>.mat, <root>/<embedding>_splits.mat
+actions  <root>/<features>.mat, <root>/split_<k>/<embedding>_splits.mat
+ucf101   embedding ``manual``: <root>/ucf101_manual_att.npy [101, 115] with split_<k>/att_splits.mat,
+         or, without that file, ``original_att`` of the split file
 """
 
 from __future__ import annotations

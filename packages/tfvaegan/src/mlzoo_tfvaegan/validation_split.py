@@ -38,10 +38,10 @@ def validation_split(
     rng = np.random.default_rng(seed)
     facts: dict[str, Any] = {}
     if train is not None and val is not None:
-        facts["left_out_of_validation"] = {
-            "train_loc": _leaked(train, split),
-            "val_loc": _leaked(val, split),
-        }
+        lists = {"train_loc": train, "val_loc": val}
+        left_out = {key: int((~np.isin(rows, split.train)).sum()) for key, rows in lists.items()}
+        if any(left_out.values()):
+            facts["left_out_of_validation"] = left_out
         train, val = _within(split.train, train), _within(split.train, val)
         reason = _unusable(label, train, val)
     else:
@@ -58,15 +58,6 @@ def validation_split(
     if not (len(kept) and len(held) and len(val)):
         return None, {"validation": "none: too few seen classes or samples"}
     return Split(train=kept, test_seen=held, test_unseen=val), facts
-
-
-def _leaked(rows: Index, split: Split) -> dict[str, int]:
-    """Samples that validation must not see."""
-    return {
-        name: int(np.isin(rows, part).sum())
-        for name, part in split.arrays().items()
-        if name != "train"
-    }
 
 
 def _within(rows: Index, allowed: Index) -> Index:

@@ -23,7 +23,7 @@ class Benchmark:
     """What published rows of one dataset speak of. Empty digests stand for content that is not known.
 
     Attributes:
-        features, width: name of the features file, R.
+        features, width: names of the features files, R.
         samples: N.
         classes: how many are seen and unseen.
         embedding, embedding_width: name of the class embedding, A.
@@ -34,7 +34,7 @@ class Benchmark:
         attributes: digest of the class embeddings.
     """
 
-    features: str = "res101"
+    features: tuple[str, ...] = ("res101", "finetuned")
     width: int = 2048
     samples: int
     classes: tuple[int, int]
@@ -90,7 +90,7 @@ BENCHMARKS = {
         attributes="e22a8e7e759b6907cf545e475245f334139ad5caba308e8de9c186684f5f32f2",
     ),
     "ucf101": Benchmark(
-        features="i3d",
+        features=("i3d",),
         width=8192,
         samples=13320,
         classes=(51, 50),
@@ -102,7 +102,7 @@ BENCHMARKS = {
         v2="ee909fa00008c727680ea8e8492979cdab9c59d0ad95aace3d849ed1f60ffb00",
     ),
     "hmdb51": Benchmark(
-        features="i3d",
+        features=("i3d",),
         width=8192,
         samples=6766,
         classes=(26, 25),
@@ -173,9 +173,7 @@ def _other_split(benchmark: Benchmark, features: FeatureFile, split: SplitFile) 
         return f"{len(label)} samples, published rows use {benchmark.samples}"
     if classes != benchmark.classes:
         seen, unseen = benchmark.classes
-        return (
-            f"{classes[0]} seen and {classes[1]} unseen classes, published rows use {seen} and {unseen}"
-        )
+        return f"{classes[0]} seen and {classes[1]} unseen classes, published rows use {seen} and {unseen}"
     version = split_version(benchmark, split)
     if version == OTHER_SPLIT and benchmark.random_splits == 1:
         return "the split is not the benchmark's"
@@ -190,8 +188,8 @@ def _other_features(benchmark: Benchmark, features: FeatureFile) -> str:
     width, name = features.features.shape[1], features.path.stem
     if width != benchmark.width:
         return f"features are {width}-d, published rows use {benchmark.width}-d"
-    if name != benchmark.features:
-        return f"features {name!r}, published rows use {benchmark.features!r}"
+    if name not in benchmark.features:
+        return f"features {name!r}, published rows use {' or '.join(map(repr, benchmark.features))}"
     return ""
 
 

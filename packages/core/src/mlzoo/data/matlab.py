@@ -65,9 +65,7 @@ def read_mat(
     raise DataError(f"{path} is not a MATLAB file of version 5, 6, 7 or 7.3.", AGAIN)
 
 
-def _read_v5(
-    path: Path, keys: list[str], optional: list[str], max_bytes: int
-) -> dict[str, Value]:
+def _read_v5(path: Path, keys: list[str], optional: list[str], max_bytes: int) -> dict[str, Value]:
     matlab = extra("scipy.io", path)
     damage = extra("scipy.io.matlab", path).MatReadError
     try:
