@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -31,7 +33,7 @@ def random_world(seed: int, step: float = 0.25) -> tuple[ZeroShotData, np.ndarra
         label=label,
         attributes=np.eye(12, dtype=np.float32),
         class_names=tuple(map(str, range(12))),
-        split=Split(*(np.arange(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True))),
+        split=Split(*(np.arange(a, b) for a, b in pairwise(ends))),
     )
     test = len(label) - ends[1]
     scores = step * random.randint(-8, 9, size=(test, len(data.classes)))

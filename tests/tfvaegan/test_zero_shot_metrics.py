@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlzoo.errors import NonFiniteError, PluginError
-from mlzoo_tfvaegan.evaluators import harmonic_mean, per_class_accuracy, score, within_top
+from mlzoo_tfvaegan.evaluators import (
+    harmonic_mean,
+    per_class,
+    per_class_accuracy,
+    score,
+    within_top,
+)
 from mlzoo_tfvaegan.metrics import METRICS
 from mlzoo_tfvaegan.zero_shot import Split, ZeroShotData
 
@@ -21,7 +28,7 @@ def world(train, test_seen, test_unseen) -> ZeroShotData:
     """Labels alone matter here."""
     parts = [np.array(part, dtype=np.int64) for part in (train, test_seen, test_unseen)]
     ends = np.cumsum([0, *map(len, parts)])
-    rows = [np.arange(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    rows = [np.arange(a, b) for a, b in pairwise(ends)]
     label = np.concatenate(parts)
     count = int(label.max()) + 1
     return ZeroShotData(
@@ -92,6 +99,19 @@ def test_scores_of_a_small_world_are_those_worked_out_by_hand() -> None:
     assert found["gzsl_h"] == pytest.approx(100 * 2 * 0.5 * 0.25 / 0.75)
     assert found["zsl_top1"] == pytest.approx(100 * (1 + 0) / 2)
     assert found["zsl_top5"] == 100  # there are but two
+
+
+def test_table_by_class_of_a_small_world_is_that_worked_out_by_hand() -> None:
+    found = per_class(small_predictions(), SMALL)
+    assert list(found["class"]) == [0, 1, 2, 4, 5]
+    assert found["name"] == [f"class {i}" for i in (0, 1, 2, 4, 5)]
+    assert list(found["kind"]) == ["seen", "unseen", "seen", "unseen", "seen"]
+    assert list(found["samples"]) == [1, 2, 2, 1, 1]
+    np.testing.assert_allclose(found["accuracy"], [100, 50, 50, 0, 0])
+    np.testing.assert_allclose(found["accuracy_among_unseen"], [np.nan, 100, np.nan, 0, np.nan])
+    taken_for = [None, "class 0", "class 0", "class 1", "class 4"]
+    assert found["most_often_taken_for"] == taken_for
+    assert list(found["times"]) == [0, 1, 1, 1, 1]
 
 
 def test_scores_of_a_model_for_unseen_classes_alone_count_where_given() -> None:

@@ -11,6 +11,7 @@ from mlzoo.errors import CheckpointError, MlzooError, PluginError, RunError, Usa
 from mlzoo.files import write_arrays
 from mlzoo.registry import resolve
 from mlzoo.selection import HONEST_UNDER_TEST, LABELS
+from mlzoo.tables import write_tables
 from mlzoo.verdict import judge
 
 if TYPE_CHECKING:
@@ -67,12 +68,15 @@ def score_all(
 
 
 def results_of(plan: Plan, model: Model, data: TaskData, run: Run) -> dict[str, Any]:
-    """Score the selected weights, store predictions, and say everything a number needs."""
+    """Score the selected weights, store predictions and tables, and say everything a number needs."""
     rule = plan.options.run.select
     epoch = _select(model, run, "best.pt", run.epoch)
     scored = score_all(plan, model, data)
     for split, (_, predictions) in scored.items():
         write_arrays(run.directory / "predictions" / f"{split}.npz", predictions)
+        entries = plan.evaluator_entries
+        for problem in write_tables(entries, split, predictions, data, run.directory):
+            run.message(problem)
     metrics = {split: values for split, (values, _) in scored.items()}
     results: dict[str, Any] = {
         "model": plan.model.name,

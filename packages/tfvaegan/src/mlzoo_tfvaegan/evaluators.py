@@ -6,7 +6,7 @@ wins. A class without test samples has no accuracy and is left out of means.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +93,43 @@ def per_class_accuracy(
     return ClassAccuracy(accuracy, samples)
 
 
+def per_class(
+    predictions: Arrays, data: ZeroShotData
+) -> dict[str, Sequence[Any] | npt.NDArray[Any]]:
+    """The table ``per-class``, one row a class; arguments and errors as in :func:`score`.
+
+    Returns:
+        ``class``, its id; ``name``; ``kind``, seen or unseen; ``samples``; ``accuracy`` among all
+        classes and ``accuracy_among_unseen``, in percent; ``most_often_taken_for``, the wrong class
+        that most of its samples got among all classes (the first of equals), and how many ``times``.
+        Empty where there is nothing to say.
+    """
+    test = CheckedPredictions.of(predictions, data)
+    among_all = per_class_accuracy(test.label, test.predicted, data.classes)
+    is_unseen = np.isin(data.classes, data.unseen)
+    among_unseen = np.full(len(data.classes), np.nan)
+    among_unseen[is_unseen] = 100 * zsl_accuracy(test, data).accuracy
+    count = len(data.classes)
+    cells = np.searchsorted(data.classes, [test.label, test.predicted])  # [2, n]
+    confusion = np.bincount(cells[0] * count + cells[1], minlength=count * count)
+    confusion = confusion.reshape(count, count)
+    np.fill_diagonal(confusion, 0)
+    wrong, times = confusion.argmax(axis=1), confusion.max(axis=1)
+    names = [data.class_names[id] for id in data.classes]
+    return {
+        "class": data.classes,
+        "name": names,
+        "kind": np.where(is_unseen, "unseen", "seen"),
+        "samples": among_all.samples,
+        "accuracy": 100 * among_all.accuracy,
+        "accuracy_among_unseen": among_unseen,
+        "most_often_taken_for": [
+            names[i] if n else None for i, n in zip(wrong, times, strict=True)
+        ],
+        "times": times,
+    }
+
+
 def zsl_accuracy(test: CheckedPredictions, data: ZeroShotData, k: int = 1) -> ClassAccuracy:
     """Of the unseen classes among unseen classes: right if among the ``k`` likeliest."""
     label = test.label[test.is_unseen]
@@ -158,14 +195,14 @@ class CheckedPredictions:
 
 def _checked_label(predictions: Arrays, data: ZeroShotData) -> Index:
     expected = data.label[np.concatenate([data.split.test_seen, data.split.test_unseen])]
-    label = _array(predictions, "label", expected.shape)
+    label: Index = _array(predictions, "label", expected.shape)
     if (label != expected).any():
         row = int(np.flatnonzero(label != expected)[0])
         raise PluginError(
             f"the predictions hold label {label[row]} in row {row}, which is of class "
             f"{expected[row]}: rows are those of data.test, class ids start at 0"
         )
-    return expected
+    return label
 
 
 def _array(predictions: Arrays, name: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
