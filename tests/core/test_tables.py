@@ -143,5 +143,5 @@ def test_info_names_the_tables(tabled, cli) -> None:
 
 def test_contract_suite_misses_a_table_that_was_declared(tabled) -> None:
     entry = registry().model("toy")
-    with pytest.raises(AssertionError, match="table 'uneven' of the split 'test'"):
+    with pytest.raises(AssertionError, match="table 'uneven' of val is not stored"):
         check_scores(entry, trained())
