@@ -143,7 +143,7 @@ FLOORS = [
         "verdict",
     },
     {"registry", "run_schema", "scaffold", "plugin_check", "prediction"},
-    {"run_directory", "machine", "diagnosis"},
+    {"run_directory", "machine", "diagnosis", "tables"},
     {"run_status", "planning", "ranks", "launch"},
     {"runs", "scoring"},
     {"report", "search"},

@@ -220,6 +220,10 @@ class EvaluatorSpec:
     Attributes:
         score: Ref ``(predictions: Mapping[str, ndarray], data: TaskData) -> dict[str, float]``.
         metrics: every key that ``score`` returns; exactly one evaluator of a task has the main metric.
+        tables: Ref ``(predictions, data) -> Mapping[str, Sequence | ndarray]`` by name: what numbers
+            for the whole split leave out, such as each class's accuracy. Named columns of equal
+            length; NaN or None is an empty cell. A finished run keeps them as
+            ``tables/<split>-<name>.csv``, ``mlzoo report RUN --table NAME`` shows them.
         version: raised whenever a value may change.
     """
 
@@ -228,14 +232,18 @@ class EvaluatorSpec:
     task: str
     score: Ref
     metrics: Mapping[str, Metric]
+    tables: Mapping[str, Ref] = field(default_factory=dict)
     version: str = "1"
 
     def __post_init__(self) -> None:
         _check_name(self, name=self.name, task=self.task)
+        _check_name(self, **{f"tables[{name!r}]": name for name in self.tables})
         _check_ref(self, score=self.score)
+        _check_ref(self, **{f"tables[{name!r}]": ref for name, ref in self.tables.items()})
         if not self.metrics:
             raise ValueError("EvaluatorSpec metrics must name at least one metric")
         object.__setattr__(self, "metrics", MappingProxyType(dict(self.metrics)))
+        object.__setattr__(self, "tables", MappingProxyType(dict(self.tables)))
 
 
 Spec: TypeAlias = DatasetSpec | ModelSpec | EvaluatorSpec
@@ -248,3 +256,4 @@ def refs_of(spec: Spec) -> Iterator[tuple[str, Ref]]:
         if ref is not None:
             yield name, ref
     yield from getattr(spec, "figures", {}).items()
+    yield from getattr(spec, "tables", {}).items()
