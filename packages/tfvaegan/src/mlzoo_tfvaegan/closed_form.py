@@ -169,6 +169,10 @@ class FeedbackPass:
     first: Tensor
     output: Tensor
 
+    def part(self, rows: slice) -> FeedbackPass:
+        """The same for some rows alone."""
+        return _part(self, rows)
+
     def joined(self, other: FeedbackPass) -> FeedbackPass:
         """These rows, then those."""
         return _joined(self, other)
@@ -208,10 +212,9 @@ class DecoderPass:
 
 
 def decoder_gradients(
-    decoder: Decoder, x: Tensor, target: Tensor, loss: AttributeLoss, weight: float
+    decoder: Decoder, x: Tensor, h: Tensor, target: Tensor, loss: AttributeLoss, weight: float
 ) -> DecoderPass:
-    """Of weight · loss, for features x [n, R] and targets [n, A]."""
-    h = hidden(decoder.fc1, x)  # [n, H]
+    """Of weight · loss, for features x [n, R], their hidden layer h [n, H] and targets [n, A]."""
     logits = decoder.fc3(h)  # [n, A]
     if loss == "bce":
         value, delta = cross_entropy(logits, target)
@@ -244,12 +247,18 @@ def _weighted_l1(logits: Tensor, target: Tensor, output_kind: str) -> tuple[Tens
     y = logits.sigmoid() if output_kind == "sigmoid" else logits / length  # [n, A]
     d = y - target
     size = d.abs()
-    q = d.norm(dim=1, keepdim=True)  # [n, 1]
+    q = _length(d)  # [n, 1]
     s = size.pow(3).sum(1, keepdim=True)  # [n, 1]
     delta = d * (3 * size / q - s / q.pow(3)) / len(d)  # [n, A]
     if output_kind == "sigmoid":
         return (s / q).mean(), delta * y * (1 - y)
     return (s / q).mean(), (delta - y * (y * delta).sum(1, keepdim=True)) / length
+
+
+def _length(x: Tensor) -> Tensor:
+    """‖x_n‖ [n, 1], or 1 where that is 0."""
+    length = x.norm(dim=1, keepdim=True)
+    return length.where(length > 0, 1)
 
 
 @dataclass(frozen=True)
