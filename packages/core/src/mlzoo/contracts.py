@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class TaskData(Protocol):
-    """What ``DatasetSpec.load`` returns, whatever the task."""
+    """What ``DatasetSpec.load`` returns, whatever the task.
+
+    The members below are required. The core also uses, where they exist:
+
+    - ``validation``: task data of its own, or None, where validation needs another training set (in
+      zero-shot learning the val classes must be unseen). Its ``test`` stands for val: under the rule
+      ``val`` a model is trained on it to find the best epoch, then another on the whole data so far.
+    - ``incomparable``: why the published numbers do not speak of these data; empty if they do.
+    """
 
     @property
     def splits(self) -> tuple[str, ...]:
