@@ -144,7 +144,7 @@ FLOORS = [
     },
     {"registry", "run_schema", "scaffold", "plugin_check", "prediction"},
     {"run_directory", "machine", "diagnosis", "tables"},
-    {"run_status", "planning", "ranks", "launch"},
+    {"run_status", "planning", "ranks", "launch", "backbones"},
     {"runs", "scoring"},
     {"report", "search"},
     {"session"},

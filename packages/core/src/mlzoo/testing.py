@@ -48,13 +48,14 @@ def check_refs(entry: Registered) -> None:
 
 def check_options(entry: Registered) -> None:
     """Options are described, typed as ``Config``, and few enough to read."""
-    if entry.spec.config is None:
-        return
-    cls = resolve(entry.spec.config, entry.plugin)
-    assert issubclass(cls, Config), f"{cls.__name__} must derive from mlzoo.Config"
-    assert len(cls.model_fields) <= MOST_OPTIONS, f"{cls.__name__} has too many options"
-    for name, field in cls.model_fields.items():
-        assert field.description, f"option {name} of {cls.__name__} has no description"
+    for ref in (entry.spec.config, getattr(entry.spec, "prepare_config", None)):
+        if ref is None:
+            continue
+        cls = resolve(ref, entry.plugin)
+        assert issubclass(cls, Config), f"{cls.__name__} must derive from mlzoo.Config"
+        assert len(cls.model_fields) <= MOST_OPTIONS, f"{cls.__name__} has too many options"
+        for name, field in cls.model_fields.items():
+            assert field.description, f"option {name} of {cls.__name__} has no description"
 
 
 def check_presets(entry: Registered) -> None:
