@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class TaskData(Protocol):
-    """What ``DatasetSpec.load`` returns, whatever the task."""
+    """What ``DatasetSpec.load`` returns, whatever the task.
+
+    Data of a dataset with ``DatasetSpec.repeats`` should also have ``family() -> str``: a hex digest of
+    what all its repetitions (random splits) share. Runs are reported together over repetitions of one
+    family; without it each repetition's fingerprint stands for itself.
+    """
 
     @property
     def splits(self) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ def results_of(plan: Plan, model: Model, data: TaskData, run: Run) -> dict[str, 
         "main_metric": plan.main_metric,
         "metrics": metrics,
         "references": {name: dict(values) for name, values in data.references().items()},
-        "data": {"fingerprint": data.fingerprint(), "limited": plan.options.run.limit is not None},
+        "data": {**_identity(plan, data), "limited": plan.options.run.limit is not None},
     }
     if rule == "test" and len(run.selector.watched) > 1:
         epoch = _select(model, run, HONEST_UNDER_TEST, run.epoch)
@@ -101,6 +101,15 @@ def results_of(plan: Plan, model: Model, data: TaskData, run: Run) -> dict[str, 
         }
     results["published"] = judge(plan.model, results, plan.departures())
     return results
+
+
+def _identity(plan: Plan, data: TaskData) -> dict[str, Any]:
+    """Which data these were, and which repetition of which family."""
+    facts: dict[str, Any] = {"fingerprint": data.fingerprint()}
+    if repeat := plan.repeat:
+        family = getattr(data, "family", data.fingerprint)
+        facts |= {"family": family(), "repeat": repeat}
+    return facts
 
 
 def _select(model: Model, run: Run, file: str, last_epoch: int) -> int:

@@ -130,6 +130,9 @@ class DatasetSpec:
             real file format with a planted answer, and returns what was planted.
         embedded: needs no files at all.
         versions: known split versions.
+        repeats: name of an integer option whose values are repetitions of one experiment, such as
+            ``"split"`` where a benchmark has thirty random splits. ``mlzoo run`` then offers it in the
+            plural (``--splits 1-30``), and a report takes the mean over these runs.
     """
 
     name: str
@@ -142,6 +145,7 @@ class DatasetSpec:
     demo: Ref | None = None
     embedded: bool = False
     versions: tuple[str, ...] = ()
+    repeats: str | None = None
     paper: Paper | None = None
     homepage: str = ""
     licence: str = ""
