@@ -173,6 +173,7 @@ class ModelSpec:
             model has its selected weights, ``data`` is what it was trained with; ``progress.message``
             takes what the person should know. It must not read a label.
         weights: Ref that imports official checkpoints.
+        deterministic: nothing in it is drawn at random: every seed gives the same weights.
         budget: one line of measured time and memory.
     """
 
@@ -188,6 +189,7 @@ class ModelSpec:
     figures: Mapping[str, Ref] = field(default_factory=dict)
     predict: Ref | None = None
     weights: Ref | None = None
+    deterministic: bool = False
     budget: str = ""
 
     def __post_init__(self) -> None:
