@@ -146,7 +146,7 @@ FLOORS = [
     {"run_directory", "machine", "diagnosis"},
     {"run_status", "planning", "ranks", "launch"},
     {"runs", "scoring"},
-    {"report"},
+    {"report", "search"},
     {"session"},
     {"experiment", "faults"},
     {"seeds"},

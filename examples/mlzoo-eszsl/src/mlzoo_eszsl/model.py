@@ -60,21 +60,23 @@ class ESZSL:
         self.gamma = self.lambda_ = 0.0
 
     def fit(self, run: Run) -> None:
-        """Solve for every pair, or for the one that was chosen."""
+        """Solve for every pair, or for the one that was chosen.
+
+        Raises:
+            UsageError: nothing chooses between several pairs.
+        """
         grid = self.config.grid
-        chosen = getattr(run, "chosen_epoch", None)
-        if chosen is not None:
-            grid = [grid[chosen - 1]]
-        elif run.selector.rule == "last" and len(grid) > 1:
+        if run.selector.rule == "last" and len(grid) > 1:
             raise UsageError(
                 f"--select last chooses none of the {len(grid)} pairs of --gammas and --lambdas.",
                 "Choose --select val, or give one gamma and one lambda.",
             )
         for step in run.epochs(len(grid), model=self):
-            self.gamma, self.lambda_ = grid[step - 1]
-            self.solution = self.closed_form.solve(self.gamma, self.lambda_)
-            run.log(**{"gamma": self.gamma, "lambda": self.lambda_})
-            run.evaluate(self)
+            if run.chosen_epoch in (None, step):
+                self.gamma, self.lambda_ = grid[step - 1]
+                self.solution = self.closed_form.solve(self.gamma, self.lambda_)
+                run.log(**{"gamma": self.gamma, "lambda": self.lambda_})
+                run.evaluate(self)
 
     @cached_property
     def closed_form(self) -> ClosedForm:

@@ -22,9 +22,14 @@ if TYPE_CHECKING:
 class TaskData(Protocol):
     """What ``DatasetSpec.load`` returns, whatever the task.
 
-    Data of a dataset with ``DatasetSpec.repeats`` should also have ``family() -> str``: a hex digest of
-    what all its repetitions (random splits) share. Runs are reported together over repetitions of one
-    family; without it each repetition's fingerprint stands for itself.
+    The members below are required. The core also uses, where they exist:
+
+    - ``validation``: task data of its own, or None, where validation needs another training set (in
+      zero-shot learning the val classes must be unseen). Its ``test`` stands for val: under the rule
+      ``val`` a model is trained on it to find the best epoch, then another on the whole data so far.
+    - ``incomparable``: why the published numbers do not speak of these data; empty if they do.
+    - ``family()``: hex digest of what all repetitions of a dataset (``DatasetSpec.repeats``, e.g. its
+      random splits) share: runs on one family are reported together. The fingerprint if omitted.
     """
 
     @property

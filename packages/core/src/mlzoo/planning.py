@@ -133,7 +133,8 @@ def load(
     """Load a dataset from ``<data root>/<name>``."""
     spec: DatasetSpec = entry.spec
     root = data_root(data_dir)
-    require(spec, root)
+    values = dict(options) if options is not None else {}
+    require(replace(spec, files=tuple(file.of(values) for file in spec.files)), root)
     data: TaskData = resolve(spec.load, entry.plugin)(dataset_folder(root, spec.name), options)
     if "test" not in data.splits:
         raise DataError(f"dataset {spec.name!r} has no test split, only {', '.join(data.splits)}.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -57,7 +57,11 @@ class Paper:
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """One number as printed in a paper. ``verified`` is true only if somebody saw it in ``source``."""
+    """One number as printed in a paper. ``verified`` is true only if somebody saw it in ``source``.
+
+    ``options`` are those under which it was reached, where that is not the dataset's preset, e.g.
+    ``{"features": "finetuned"}``.
+    """
 
     dataset: str
     metric: str
@@ -67,6 +71,7 @@ class Published:
     verified: bool
     tolerance: float
     split: str = "test"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +80,8 @@ class DataFile:
 
     Attributes:
         path: where it lies; the name's ending says what kind of archive it is.
+        template: the path as it follows from the dataset's options, e.g. ``"{features}.mat"``, where
+            they decide; ``path`` is what their defaults give.
         size: in bytes.
         sha256: its digest in hexadecimal.
         url: given only where the file may be linked; http or https.
@@ -86,6 +93,7 @@ class DataFile:
     """
 
     path: str
+    template: str = ""
     layout: str = ""
     size: int | None = None
     sha256: str | None = None
@@ -101,6 +109,11 @@ class DataFile:
             raise ValueError(f"DataFile url must be http or https, got {self.url!r}")
         if self.sha256 is not None and not _SHA256.fullmatch(self.sha256):
             raise ValueError(f"DataFile sha256 must be 64 hexadecimal digits, got {self.sha256!r}")
+
+    def of(self, options: Mapping[str, Any]) -> DataFile:
+        """The file that these options of the dataset ask for."""
+        path = self.template.format(**options) if self.template else self.path
+        return self if path == self.path else replace(self, path=path, size=None, sha256=None)
 
 
 @dataclass(frozen=True, kw_only=True)
