@@ -150,6 +150,9 @@ class DatasetSpec:
             real file format with a planted answer, and returns what was planted.
         embedded: needs no files at all.
         versions: known split versions.
+        repeats: name of an integer option whose values are repetitions of one experiment, such as
+            ``"split"`` where a benchmark has thirty random splits. ``mlzoo run`` then offers it in the
+            plural (``--splits 1-30``), and a report takes the mean over these runs.
     """
 
     name: str
@@ -164,6 +167,7 @@ class DatasetSpec:
     demo: Ref | None = None
     embedded: bool = False
     versions: tuple[str, ...] = ()
+    repeats: str | None = None
     paper: Paper | None = None
     homepage: str = ""
     licence: str = ""
@@ -199,6 +203,7 @@ class ModelSpec:
             model has its selected weights, ``data`` is what it was trained with; ``progress.message``
             takes what the person should know. It must not read a label.
         weights: Ref that imports official checkpoints.
+        deterministic: nothing in it is drawn at random: every seed gives the same weights.
         budget: one line of measured time and memory.
     """
 
@@ -214,6 +219,7 @@ class ModelSpec:
     figures: Mapping[str, Ref] = field(default_factory=dict)
     predict: Ref | None = None
     weights: Ref | None = None
+    deterministic: bool = False
     budget: str = ""
 
     def __post_init__(self) -> None:
