@@ -7,7 +7,7 @@ device; nothing in it waits for the device.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -70,15 +70,18 @@ class PlainStep:
         device = next(networks.parameters()).device
         dtype = torch.float32 if device.type == "mps" else torch.float64
         self.penalty_weight = torch.tensor(penalty_weight, dtype=dtype, device=device)
-        rate, beta1 = options.learning_rate, options.beta1
+        rates = {
+            "encoder": (options.learning_rate, ENCODER_BETA1),
+            "generator": (options.learning_rate, options.beta1),
+            "critic": (options.learning_rate, options.beta1),
+            "feedback": (options.feedback_learning_rate, options.beta1),
+            "decoder": (options.decoder_learning_rate, options.beta1),
+        }
         self.optimizers = {
-            "encoder": _adam(networks.encoder.parameters(), rate, ENCODER_BETA1),
-            "generator": _adam(networks.generator.parameters(), rate, beta1),
-            "critic": _adam(_trained(networks), rate, beta1),
-            "feedback": _adam(
-                networks.feedback.parameters(), options.feedback_learning_rate, beta1
-            ),
-            "decoder": _adam(networks.decoder.parameters(), options.decoder_learning_rate, beta1),
+            name: Adam(
+                networks.get_submodule(name).parameters(), rate, betas=(beta1, BETA2), eps=1e-8
+            )
+            for name, (rate, beta1) in rates.items()
         }
 
     def iteration(self, data: TrainingSet, draws: Draws, *, feedback: bool) -> StepLosses:
@@ -186,15 +189,15 @@ class PlainStep:
         return weighted_l1(decoded, targets)
 
     def state_dict(self) -> dict[str, Any]:
-        """The optimizers' moments and λ."""
-        moments = {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
-        return {"optimizers": moments, "penalty_weight": self.penalty_weight}
+        """That of each optimizer under its network's name, and ``penalty_weight``, a number."""
+        states = {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
+        return {**states, "penalty_weight": self.penalty_weight.item()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from :meth:`state_dict`."""
         for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
-        self.penalty_weight = state["penalty_weight"].to(self.penalty_weight)
+            optimizer.load_state_dict(state[name])
+        self.penalty_weight = torch.full_like(self.penalty_weight, state["penalty_weight"])
 
     def _strength(self, feedback: bool) -> float:
         return self.options.feedback_strength if feedback else 0.0
@@ -209,24 +212,18 @@ class PlainStep:
 
     def _descend(self, loss: Tensor, *names: str) -> None:
         """One Adam step of the networks of these names, and of no other, down ``loss``."""
-        optimizers = [self.optimizers[name] for name in names]
-        for optimizer in optimizers:
-            optimizer.zero_grad()
-        inputs = [p for o in optimizers for group in o.param_groups for p in group["params"]]
-        loss.backward(inputs=inputs)
-        for optimizer in optimizers:
-            optimizer.step()
+        networks = [self.networks.get_submodule(name) for name in names]
+        for network in networks:
+            network.zero_grad()
+        loss.backward(inputs=[p for network in networks for p in self._trained(network)])
+        for name in names:
+            self.optimizers[name].step()
 
+    def _trained(self, network: nn.Module) -> list[nn.Parameter]:
+        """All parameters but the bias of the critic's output.
 
-def _adam(parameters: Iterable[nn.Parameter], rate: float, beta1: float) -> Adam:
-    return Adam(parameters, lr=rate, betas=(beta1, BETA2), eps=1e-8)
-
-
-def _trained(networks: Networks) -> list[nn.Parameter]:
-    """The critic's parameters but the output's bias.
-
-    Its gradient is exactly 0: it moves D(x) and D(x̃) alike, and no slope. So it stays where it is;
-    left out, no rounding can make Adam take a whole step of it.
-    """
-    bias = networks.critic.fc2.bias
-    return [parameter for parameter in networks.critic.parameters() if parameter is not bias]
+        Its gradient is exactly 0: it moves D(x) and D(x̃) alike, and no slope. So it stays where it
+        is; without a gradient, no rounding can make Adam take a whole step of it.
+        """
+        bias = self.networks.critic.fc2.bias
+        return [parameter for parameter in network.parameters() if parameter is not bias]

@@ -131,7 +131,8 @@ class Step(Protocol):
         with ``feedback``, of the feedback network); K is that of ``draws``."""
 
     def state_dict(self) -> dict[str, Any]:
-        """The optimizers' moments and the weight of the penalty: tensors and plain values."""
+        """``state_dict`` of ``torch.optim.Adam`` over each network, under the network's name in
+        :class:`Networks`, and the number ``penalty_weight``."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from :meth:`state_dict` of a step of the same class."""
+        """Continue from :meth:`state_dict`, whichever class wrote it."""
