@@ -189,15 +189,15 @@ class PlainStep:
         return weighted_l1(decoded, targets)
 
     def state_dict(self) -> dict[str, Any]:
-        """That of each optimizer under its network's name, and ``penalty_weight``, a number."""
-        states = {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
-        return {**states, "penalty_weight": self.penalty_weight.item()}
+        """The optimizers' moments and λ."""
+        moments = {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
+        return {"optimizers": moments, "penalty_weight": self.penalty_weight}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from :meth:`state_dict`."""
         for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state[name])
-        self.penalty_weight = torch.full_like(self.penalty_weight, state["penalty_weight"])
+            optimizer.load_state_dict(state["optimizers"][name])
+        self.penalty_weight = state["penalty_weight"].to(self.penalty_weight)
 
     def _strength(self, feedback: bool) -> float:
         return self.options.feedback_strength if feedback else 0.0

@@ -131,8 +131,8 @@ class Step(Protocol):
         with ``feedback``, of the feedback network); K is that of ``draws``."""
 
     def state_dict(self) -> dict[str, Any]:
-        """``state_dict`` of ``torch.optim.Adam`` over each network, under the network's name in
-        :class:`Networks`, and the number ``penalty_weight``."""
+        """``{"optimizers": {network: state of torch.optim.Adam over it}, "penalty_weight": λ}``, the
+        networks by their names in :class:`Networks`, λ a scalar tensor."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from :meth:`state_dict`, whichever class wrote it."""
