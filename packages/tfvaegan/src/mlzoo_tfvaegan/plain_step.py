@@ -78,9 +78,7 @@ class PlainStep:
             "decoder": (options.decoder_learning_rate, options.beta1),
         }
         self.optimizers = {
-            name: Adam(
-                networks.get_submodule(name).parameters(), rate, betas=(beta1, BETA2), eps=1e-8
-            )
+            name: Adam(trained_parameters(networks, name), rate, betas=(beta1, BETA2), eps=1e-8)
             for name, (rate, beta1) in rates.items()
         }
 
@@ -212,18 +210,20 @@ class PlainStep:
 
     def _descend(self, loss: Tensor, *names: str) -> None:
         """One Adam step of the networks of these names, and of no other, down ``loss``."""
-        networks = [self.networks.get_submodule(name) for name in names]
-        for network in networks:
-            network.zero_grad()
-        loss.backward(inputs=[p for network in networks for p in self._trained(network)])
-        for name in names:
-            self.optimizers[name].step()
+        optimizers = [self.optimizers[name] for name in names]
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        inputs = [p for o in optimizers for group in o.param_groups for p in group["params"]]
+        loss.backward(inputs=inputs)
+        for optimizer in optimizers:
+            optimizer.step()
 
-    def _trained(self, network: nn.Module) -> list[nn.Parameter]:
-        """All parameters but the bias of the critic's output.
 
-        Its gradient is exactly 0: it moves D(x) and D(x̃) alike, and no slope. So it stays where it
-        is; without a gradient, no rounding can make Adam take a whole step of it.
-        """
-        bias = self.networks.critic.fc2.bias
-        return [parameter for parameter in network.parameters() if parameter is not bias]
+def trained_parameters(networks: Networks, name: str) -> list[nn.Parameter]:
+    """Of the network of that name: all but the bias of the critic's output.
+
+    Its gradient is exactly 0: it moves D(x) and D(x̃) alike, and no slope. So it stays where it is;
+    left out, no rounding can make Adam take a whole step of it.
+    """
+    never = networks.critic.fc2.bias
+    return [each for each in networks.get_submodule(name).parameters() if each is not never]

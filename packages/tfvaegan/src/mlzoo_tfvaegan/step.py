@@ -132,7 +132,8 @@ class Step(Protocol):
 
     def state_dict(self) -> dict[str, Any]:
         """``{"optimizers": {network: state of torch.optim.Adam over it}, "penalty_weight": λ}``, the
-        networks by their names in :class:`Networks`, λ a scalar tensor."""
+        networks by their names in :class:`Networks`, the critic's without ``fc2.bias``, λ a scalar
+        tensor."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from :meth:`state_dict`, whichever class wrote it."""
