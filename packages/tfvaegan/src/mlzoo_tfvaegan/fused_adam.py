@@ -38,14 +38,16 @@ class LayerGradient:
 
 
 class FusedAdam:
-    """Adam over the parameters of one network, in the form of ``torch.optim.Adam``.
+    """Adam over some parameters, with the state of ``torch.optim.Adam``.
 
     The gradient of a weight is never whole in memory: a block of its rows is multiplied out, used
     and overwritten by the next. On an accelerator a weight is one block: there launches cost, not
     memory. A parameter without a gradient has no state, as in torch.
     """
 
-    def __init__(self, network: nn.Module, learning_rate: float, beta1: float) -> None:
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], learning_rate: float, beta1: float
+    ) -> None:
         self._settings: dict[str, Any] = {
             "lr": learning_rate,
             "beta1": beta1,
@@ -58,7 +60,7 @@ class FusedAdam:
         }
         # Keeps the state and its form on file; the arithmetic is below.
         self._keeper = torch.optim.Adam(
-            network.parameters(), lr=learning_rate, betas=(beta1, BETA2), eps=EPSILON
+            parameters, lr=learning_rate, betas=(beta1, BETA2), eps=EPSILON
         )
         self._counts: dict[Tensor, list[Tensor]] = {}
         self._scratch: dict[int, Tensor] = {}
