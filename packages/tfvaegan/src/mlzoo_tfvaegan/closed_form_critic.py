@@ -82,7 +82,7 @@ def critic_gradients(
     g = left[2 * batch :] @ w_x  # [B, R]
     norm = g.norm(dim=1, keepdim=True)  # [B, 1]
     pull = torch.where(norm > 0, 1 - 1 / norm, 0) * (2 * weight / batch * penalty)
-    q = torch.mul(g, pull.to(g.dtype), out=rows[2 * batch :])
+    q = torch.mul(g, pull, out=rows[2 * batch :])
     h[2 * batch :] = through(q @ w_x.t(), h[2 * batch :])  # m^ ∘ (W_x q): the slopes are used up
     semantic = left[:batch] + left[batch : 2 * batch]  # [B, D]
     first = LayerGradient(critic.fc1, ((left, rows), (semantic, c)), semantic.sum(0))

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from mlzoo.errors import UsageError
 from mlzoo_tfvaegan import closed_form
+from mlzoo_tfvaegan.captured import CapturedIterations
 from mlzoo_tfvaegan.closed_form import EncoderPass, FeedbackPass, GeneratorPass
 from mlzoo_tfvaegan.closed_form_critic import critic_gradients, critic_slope
 from mlzoo_tfvaegan.fused_adam import FusedAdam
@@ -63,6 +64,9 @@ class FastStep:
         options: settings of the iteration.
         penalty_weight: λ to begin with.
 
+    Attributes:
+        captured: on CUDA, the iterations as graphs.
+
     Raises:
         UsageError: binary cross entropy with a decoder that does not end in a sigmoid.
     """
@@ -91,10 +95,15 @@ class FastStep:
             ),
         }
 
+        self.captured = CapturedIterations(self._iterate) if device.type == "cuda" else None
+
     @torch.no_grad()
     def iteration(self, data: TrainingSet, draws: Draws, *, feedback: bool) -> StepLosses:
         """K steps of decoder and critic, the controller of λ, one generator step."""
-        feedback = feedback and self.options.feedback_strength != 0
+        iterate = self.captured or self._iterate
+        return iterate(data, draws, feedback and self.options.feedback_strength != 0)
+
+    def _iterate(self, data: TrainingSet, draws: Draws, feedback: bool) -> StepLosses:
         batches = _Batches.of(data, draws.rows)
         seen, plain = self._generate(batches, draws)
         decoder, looks = self._decoder_steps(batches, plain.output[: None if feedback else 0])
@@ -268,3 +277,5 @@ class FastStep:
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         self.penalty_weight.copy_(state["penalty_weight"])
+        if self.captured is not None:
+            self.captured.forget()
