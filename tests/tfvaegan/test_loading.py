@@ -56,7 +56,7 @@ def test_recorded_arrays_come_out(name: str) -> None:
     assert len(data.train) == expected["ntrain"]
     mapped = map_labels(data.train.label, data.seen)
     assert np.array_equal(mapped, expected["train_mapped_label"])
-    # The order in which a norm's squares are added is the machine's.
+    # Recorded norms were added in single precision, in an order of the machine's own.
     assert data.attributes.dtype == np.float32
     assert np.allclose(data.attributes, expected["attribute"], rtol=3e-7, atol=0)
     if "bce_attribute" in expected:
@@ -137,6 +137,10 @@ MISTAKES: dict[str, tuple[Callable[[], Variables], str]] = {
     "fewer labels": (lambda: {"labels": column("labels")[1:]}, "'labels' has 125 samples"),
     "labels from 0": (lambda: {"labels": column("labels") - 1}, "'labels' counts classes from 1"),
     "half a label": (lambda: with_value("labels", 0, 1.5, float), "'labels' must hold whole"),
+    "label out of any range": (
+        lambda: with_value("labels", 0, 1e30, float),
+        "'labels' must hold whole",
+    ),
     "NaN label": (lambda: with_value("labels", 0, np.nan, float), "'labels' must hold whole"),
     "labels in a matrix": (
         lambda: {"labels": column("labels").reshape(63, 2)},
@@ -175,6 +179,14 @@ MISTAKES: dict[str, tuple[Callable[[], Variables], str]] = {
     ),
     "infinite feature": (lambda: with_value("features", (0, 0), np.inf), "holds inf at row 1"),
     "NaN in att": (lambda: with_value("att", (2, 4), np.nan), "'att' holds nan at row 3, column 5"),
+    "transposed att, with names": (
+        lambda: {"att": column("att").T},
+        "'allclasses_names' has 9 names, 'att' 7 classes\\.\n'att' is transposed",
+    ),
+    "transposed att": (
+        lambda: {"att": column("att").T, "allclasses_names": None},
+        r"att_splits\.mat: 'att' is \(9, 7\), but 'labels' of .*\n'att' is transposed",
+    ),
     "class without attributes": (
         lambda: with_value("att", (slice(None), 4), 0),
         r"att_splits\.mat: 'att' of class 5 is all zeros",
@@ -204,6 +216,13 @@ def test_missing_file_is_named(gone: str, tmp_path: Path) -> None:
     (write(tmp_path, {}) / gone).unlink()
     with pytest.raises(DataError, match=f"{gone} does not exist"):
         load(tmp_path)
+
+
+def test_misspelt_file_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"res10\.mat does not exist.\nDid you mean 'res101\.mat'"):
+        load(write(tmp_path, {}), features="res10")
+    with pytest.raises(DataError, match=r"does not exist.\nCheck the data folder"):
+        load(tmp_path / "nothing")
 
 
 @pytest.mark.parametrize("cut", ["res101.mat", "att_splits.mat"])
@@ -281,8 +300,9 @@ def test_features_are_narrowed_only_where_nothing_is_lost(tmp_path: Path) -> Non
 
 
 def test_variables_that_are_not_needed_are_not_read(tmp_path: Path) -> None:
-    root = write(tmp_path, {"original_att": None, "image_files": None, "train_loc": None})
-    scipy.io.savemat(root / "res101.mat", {**variables(), "extra": {"a": 1}})
+    root = write(tmp_path, {"original_att": None, "train_loc": None})
+    odd = {"image_files": {"a": 1}, "extra": {"a": 1}}
+    scipy.io.savemat(root / "res101.mat", {**variables(), **odd})
     assert len(load(root).train) == 70
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlzoo.data.readers import ArraySpec, read_npy
-from mlzoo.errors import DataError
+from mlzoo.errors import DataError, did_you_mean
 from mlzoo_tfvaegan.dataset_config import ActionsOptions, ImagesOptions, UCF101Options
 from mlzoo_tfvaegan.demo import planted_ceilings
 from mlzoo_tfvaegan.mat_files import (
@@ -123,7 +123,9 @@ def _load(
     features_path = root / f"{options.features}.mat"
     for path in (features_path, split_path):
         if not path.is_file():  # told before the other file, which may be large, is read
-            raise DataError(f"{path} does not exist.", "Check the data folder and the file's name.")
+            there = [file.name for file in path.parent.glob("*.mat")]
+            hint = did_you_mean(path.name, there) if there else "Check the data folder."
+            raise DataError(f"{path} does not exist.", hint)
     features = read_features(features_path)
     split = read_split(split_path, len(features.label))
     check_pair(features, split)
