@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlzoo.config import (
     RESERVED,
     Config,
     Layer,
+    Option,
     Options,
     OptionSet,
     RunOptions,
@@ -27,6 +28,9 @@ from mlzoo.specs import DatasetSpec, EvaluatorSpec, Metric, ModelSpec
 if TYPE_CHECKING:
     from mlzoo.contracts import Model, TaskData
     from mlzoo.run_directory import RunRecord
+
+Repetition: TypeAlias = tuple[tuple[str, int], ...]
+"""``(("split", 7), ("seed", 0))``, or ``(("seed", 0),)`` where a dataset has no repetitions."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +85,24 @@ class Plan:
         """The content of ``config.json``."""
         return self.options.to_json(self.model.name, self.dataset.name, self.preset)
 
+    @property
+    def repeat(self) -> dict[str, int]:
+        """Which repetition of the experiment this is, ``{"split": 7}``; empty where there are none."""
+        option = repeat_option(self.dataset_entry, option_set(self.model_entry, self.dataset_entry))
+        return {option.key: self.options.values[option.key]} if option else {}
+
+    @property
+    def repetition(self) -> Repetition:
+        """What tells this run from the others of its experiment."""
+        return *self.repeat.items(), ("seed", self.options.run.seed)
+
     def departures(self) -> list[str]:
         """The model's and dataset's options that differ from the preset in force."""
         layers = preset_layers(self.model, self.dataset.name, self.preset)
         preset = option_set(self.model_entry, self.dataset_entry).resolve(layers).values
         mine = self.options.values
-        run = RunOptions.model_fields
-        return [key for key in mine if key not in run and mine[key] != preset[key]]
+        chosen = {*RunOptions.model_fields, *self.repeat}
+        return [key for key in mine if key not in chosen and mine[key] != preset[key]]
 
     def with_dataset(self, name: str) -> Plan:
         """The same model on another dataset of its task, for ``eval --dataset``; dataset options
@@ -136,6 +151,12 @@ def dataset_config(entry: Registered) -> type[Config] | None:
     return _config_class(entry, entry.spec.config) if entry.spec.config else None
 
 
+def prepare_config(entry: Registered) -> type[Config] | None:
+    """The option class of ``mlzoo data prepare`` for a dataset, if it has options."""
+    ref = entry.spec.prepare_config
+    return _config_class(entry, ref) if ref else None
+
+
 def _config_class(entry: Registered, ref: str) -> type[Config]:
     cls = resolve(ref, entry.plugin)
     if not (isinstance(cls, type) and issubclass(cls, Config)):
@@ -146,6 +167,24 @@ def _config_class(entry: Registered, ref: str) -> type[Config]:
 def option_set(model: Registered, dataset: Registered) -> OptionSet:
     """All options of a model on a dataset."""
     return OptionSet(model_config(model), dataset_config(dataset))
+
+
+def repeat_option(dataset: Registered, options: OptionSet) -> Option | None:
+    """The option that tells repetitions of an experiment apart (``DatasetSpec.repeats``).
+
+    Raises:
+        PluginError: the dataset has no such option, or it is no integer.
+    """
+    name = dataset.spec.repeats
+    if name is None:
+        return None
+    for option in options.options.values():
+        if (option.owner, option.name) == ("dataset", name) and option.field.annotation is int:
+            return option
+    raise PluginError(
+        f"{dataset.plugin}: dataset {dataset.spec.name!r} repeats over {name!r}, "
+        "which is no integer option of its config."
+    )
 
 
 def preset_layers(spec: ModelSpec, dataset: str, variant: str | None) -> list[Layer]:

@@ -107,7 +107,7 @@ def results_of(
         "metrics": metrics,
         "references": {name: dict(values) for name, values in data.references().items()},
         "data": {
-            "fingerprint": data.fingerprint(),
+            **_identity(plan, data),
             "limited": plan.options.run.limit is not None,
             "incomparable": getattr(data, "incomparable", ""),
         },
@@ -126,6 +126,15 @@ def results_of(
         }
     results["published"] = judge(plan.model, results, plan.options.values, plan.departures())
     return results
+
+
+def _identity(plan: Plan, data: TaskData) -> dict[str, Any]:
+    """Which data these were, and which repetition of which family."""
+    facts: dict[str, Any] = {"fingerprint": data.fingerprint()}
+    if repeat := plan.repeat:
+        family = getattr(data, "family", data.fingerprint)
+        facts |= {"family": family(), "repeat": repeat}
+    return facts
 
 
 def select_weights(model: Model, run: Run, file: str, last_epoch: int) -> int:

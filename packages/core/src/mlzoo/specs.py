@@ -138,11 +138,21 @@ class DatasetSpec:
         config: Ref to the pydantic class of its options (split version and the like), or None.
         files: what must lie below ``<data root>/<name>``; empty for embedded data. Files that name a
             ``layout`` are alternatives: all files of one layout are enough.
-        prepare: Ref ``(root, options) -> None``, raw files to ready files.
+        prepare: Ref ``(root: Path, options: Config, progress: Progress) -> Mapping[str, object]`` for
+            ``mlzoo data prepare``: makes the dataset's files from raw ones, whole or not at all, and
+            returns facts of what was made (JSON values).
+        prepare_config: Ref to the pydantic class of the options of ``prepare``, or None: it then gets
+            None.
+        doctor: Ref ``(root: Path, options: Config) -> Sequence[Finding]`` for ``mlzoo data doctor``:
+            which variant a copy is, what it may be compared with and what is wrong with it. Without
+            one, the files are looked for and loaded.
         demo: Ref ``(root: Path, seed: int) -> Mapping[str, object]``; writes a small dataset in the
             real file format with a planted answer, and returns what was planted.
         embedded: needs no files at all.
         versions: known split versions.
+        repeats: name of an integer option whose values are repetitions of one experiment, such as
+            ``"split"`` where a benchmark has thirty random splits. ``mlzoo run`` then offers it in the
+            plural (``--splits 1-30``), and a report takes the mean over these runs.
     """
 
     name: str
@@ -152,16 +162,27 @@ class DatasetSpec:
     config: Ref | None = None
     files: tuple[DataFile, ...] = ()
     prepare: Ref | None = None
+    prepare_config: Ref | None = None
+    doctor: Ref | None = None
     demo: Ref | None = None
     embedded: bool = False
     versions: tuple[str, ...] = ()
+    repeats: str | None = None
     paper: Paper | None = None
     homepage: str = ""
     licence: str = ""
 
     def __post_init__(self) -> None:
         _check_name(self, name=self.name, task=self.task)
-        _check_ref(self, load=self.load, config=self.config, prepare=self.prepare, demo=self.demo)
+        _check_ref(
+            self,
+            load=self.load,
+            config=self.config,
+            prepare=self.prepare,
+            prepare_config=self.prepare_config,
+            doctor=self.doctor,
+            demo=self.demo,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +203,7 @@ class ModelSpec:
             model has its selected weights, ``data`` is what it was trained with; ``progress.message``
             takes what the person should know. It must not read a label.
         weights: Ref that imports official checkpoints.
+        deterministic: nothing in it is drawn at random: every seed gives the same weights.
         budget: one line of measured time and memory.
     """
 
@@ -197,6 +219,7 @@ class ModelSpec:
     figures: Mapping[str, Ref] = field(default_factory=dict)
     predict: Ref | None = None
     weights: Ref | None = None
+    deterministic: bool = False
     budget: str = ""
 
     def __post_init__(self) -> None:
@@ -251,7 +274,8 @@ Spec: TypeAlias = DatasetSpec | ModelSpec | EvaluatorSpec
 
 def refs_of(spec: Spec) -> Iterator[tuple[str, Ref]]:
     """Every Ref of a spec with the name of its field."""
-    for name in ("load", "config", "prepare", "demo", "factory", "predict", "weights", "score"):
+    datasets = ("load", "config", "prepare", "prepare_config", "doctor", "demo")
+    for name in (*datasets, "factory", "predict", "weights", "score"):
         ref = getattr(spec, name, None)
         if ref is not None:
             yield name, ref

@@ -41,7 +41,8 @@ def report(
 ) -> None:
     """Compare finished runs: RUNS are run folders, or folders that hold them.
 
-    Runs that differ only in their seed become one column: mean ± standard deviation.
+    Runs that differ only in their seed, or in which random split of their data they used, become one
+    column: mean ± standard deviation.
     """
     from mlzoo.run_directory import find_runs
 
@@ -67,6 +68,7 @@ def _compare(records: Sequence[RunRecord], form: str, split: str, as_json: bool)
                 {
                     "label": group.label,
                     "seeds": group.seeds,
+                    "repeats": group.repeats,
                     "config": group.first.config,
                     "runs": [{"directory": str(r.directory), **r.results} for r in group.runs],
                 }
@@ -133,12 +135,13 @@ def _draw(records: Sequence[RunRecord], folder: Path) -> None:
     """Each model's figures over its finished runs, a folder for each dataset where there are several."""
     from mlzoo.registry import registry
     from mlzoo.report.figures import draw
+    from mlzoo.report.table import data_digest
 
     sets: dict[str, list[RunRecord]] = {}
     for record in records:
         if record.results:
             results = record.results
-            digest = results["data"]["fingerprint"][:8]
+            digest = data_digest(record)[:8]
             sets.setdefault(f"{results['model']}-{results['dataset']}-{digest}", []).append(record)
     for name, mine in sets.items():
         target = folder / name if len(sets) > 1 else folder
