@@ -293,6 +293,20 @@ def test_matlab_variable_that_is_missing_or_a_struct_is_named(write: Any, tmp_pa
 
 
 @pytest.mark.parametrize("write", [write_mat5, write_mat73])
+def test_optional_matlab_variable_is_read_and_checked_if_it_is_there(
+    write: Any, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "x.mat")
+    found = read_mat(path, ["features"], optional=["names", "weights"])
+    assert found.keys() == {"features", "names"}
+    assert found["names"] == NAMES
+    with pytest.raises(DataError, match="'options' is a struct; expected numbers or strings"):
+        read_mat(path, [], optional=["options"])
+    with pytest.raises(DataError, match="declares"):
+        read_mat(path, [], optional=["features"], max_bytes=10)
+
+
+@pytest.mark.parametrize("write", [write_mat5, write_mat73])
 def test_truncated_matlab_file_is_refused(write: Any, tmp_path: Path) -> None:
     path = write(tmp_path / "x.mat")
     data = path.read_bytes()

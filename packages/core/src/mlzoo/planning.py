@@ -151,6 +151,12 @@ def dataset_config(entry: Registered) -> type[Config] | None:
     return _config_class(entry, entry.spec.config) if entry.spec.config else None
 
 
+def prepare_config(entry: Registered) -> type[Config] | None:
+    """The option class of ``mlzoo data prepare`` for a dataset, if it has options."""
+    ref = entry.spec.prepare_config
+    return _config_class(entry, ref) if ref else None
+
+
 def _config_class(entry: Registered, ref: str) -> type[Config]:
     cls = resolve(ref, entry.plugin)
     if not (isinstance(cls, type) and issubclass(cls, Config)):

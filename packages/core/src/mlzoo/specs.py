@@ -138,7 +138,14 @@ class DatasetSpec:
         config: Ref to the pydantic class of its options (split version and the like), or None.
         files: what must lie below ``<data root>/<name>``; empty for embedded data. Files that name a
             ``layout`` are alternatives: all files of one layout are enough.
-        prepare: Ref ``(root, options) -> None``, raw files to ready files.
+        prepare: Ref ``(root: Path, options: Config, progress: Progress) -> Mapping[str, object]`` for
+            ``mlzoo data prepare``: makes the dataset's files from raw ones, whole or not at all, and
+            returns facts of what was made (JSON values).
+        prepare_config: Ref to the pydantic class of the options of ``prepare``, or None: it then gets
+            None.
+        doctor: Ref ``(root: Path, options: Config) -> Sequence[Finding]`` for ``mlzoo data doctor``:
+            which variant a copy is, what it may be compared with and what is wrong with it. Without
+            one, the files are looked for and loaded.
         demo: Ref ``(root: Path, seed: int) -> Mapping[str, object]``; writes a small dataset in the
             real file format with a planted answer, and returns what was planted.
         embedded: needs no files at all.
@@ -155,6 +162,8 @@ class DatasetSpec:
     config: Ref | None = None
     files: tuple[DataFile, ...] = ()
     prepare: Ref | None = None
+    prepare_config: Ref | None = None
+    doctor: Ref | None = None
     demo: Ref | None = None
     embedded: bool = False
     versions: tuple[str, ...] = ()
@@ -165,7 +174,15 @@ class DatasetSpec:
 
     def __post_init__(self) -> None:
         _check_name(self, name=self.name, task=self.task)
-        _check_ref(self, load=self.load, config=self.config, prepare=self.prepare, demo=self.demo)
+        _check_ref(
+            self,
+            load=self.load,
+            config=self.config,
+            prepare=self.prepare,
+            prepare_config=self.prepare_config,
+            doctor=self.doctor,
+            demo=self.demo,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +243,10 @@ class EvaluatorSpec:
     Attributes:
         score: Ref ``(predictions: Mapping[str, ndarray], data: TaskData) -> dict[str, float]``.
         metrics: every key that ``score`` returns; exactly one evaluator of a task has the main metric.
+        tables: Ref ``(predictions, data) -> Mapping[str, Sequence | ndarray]`` by name: what numbers
+            for the whole split leave out, such as each class's accuracy. Named columns of equal
+            length; NaN or None is an empty cell. A finished run keeps them as
+            ``tables/<split>-<name>.csv``, ``mlzoo report RUN --table NAME`` shows them.
         version: raised whenever a value may change.
     """
 
@@ -234,14 +255,18 @@ class EvaluatorSpec:
     task: str
     score: Ref
     metrics: Mapping[str, Metric]
+    tables: Mapping[str, Ref] = field(default_factory=dict)
     version: str = "1"
 
     def __post_init__(self) -> None:
         _check_name(self, name=self.name, task=self.task)
+        _check_name(self, **{f"tables[{name!r}]": name for name in self.tables})
         _check_ref(self, score=self.score)
+        _check_ref(self, **{f"tables[{name!r}]": ref for name, ref in self.tables.items()})
         if not self.metrics:
             raise ValueError("EvaluatorSpec metrics must name at least one metric")
         object.__setattr__(self, "metrics", MappingProxyType(dict(self.metrics)))
+        object.__setattr__(self, "tables", MappingProxyType(dict(self.tables)))
 
 
 Spec: TypeAlias = DatasetSpec | ModelSpec | EvaluatorSpec
@@ -249,8 +274,10 @@ Spec: TypeAlias = DatasetSpec | ModelSpec | EvaluatorSpec
 
 def refs_of(spec: Spec) -> Iterator[tuple[str, Ref]]:
     """Every Ref of a spec with the name of its field."""
-    for name in ("load", "config", "prepare", "demo", "factory", "predict", "weights", "score"):
+    datasets = ("load", "config", "prepare", "prepare_config", "doctor", "demo")
+    for name in (*datasets, "factory", "predict", "weights", "score"):
         ref = getattr(spec, name, None)
         if ref is not None:
             yield name, ref
     yield from getattr(spec, "figures", {}).items()
+    yield from getattr(spec, "tables", {}).items()

@@ -31,7 +31,11 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def read_mat(
-    path: str | Path, keys: Iterable[str], *, max_bytes: int = MAX_BYTES
+    path: str | Path,
+    keys: Iterable[str],
+    *,
+    optional: Iterable[str] = (),
+    max_bytes: int = MAX_BYTES,
 ) -> dict[str, Value]:
     """Variables of a .mat file by name.
 
@@ -40,7 +44,8 @@ def read_mat(
 
     Args:
         path: the file; its header tells the version.
-        keys: the variables wanted.
+        keys: the variables that must be there.
+        optional: those that are read if they are there.
         max_bytes: cap on the declared size of what is read.
 
     Raises:
@@ -48,25 +53,26 @@ def read_mat(
             variable that is neither numbers nor strings (struct, function, sparse matrix).
     """
     path = existing(path)
-    keys = list(keys)
+    keys, optional = list(keys), list(optional)
     with path.open("rb") as file:
         header = file.read(520)
     # Bytes 124-127: the version, then "IM" (little-endian) or "MI".
     version = header[125:126] if header[126:128] == b"IM" else header[124:125]
     if header.startswith(_HDF5) or (version == b"\x02" and header[512:520] == _HDF5):
-        return _read_hdf5(path, keys, max_bytes)
+        return _read_hdf5(path, keys, optional, max_bytes)
     if header[126:128] in (b"IM", b"MI") and version == b"\x01":
-        return _read_v5(path, keys, max_bytes)
+        return _read_v5(path, keys, optional, max_bytes)
     raise DataError(f"{path} is not a MATLAB file of version 5, 6, 7 or 7.3.", AGAIN)
 
 
-def _read_v5(path: Path, keys: list[str], max_bytes: int) -> dict[str, Value]:
+def _read_v5(path: Path, keys: list[str], optional: list[str], max_bytes: int) -> dict[str, Value]:
     matlab = extra("scipy.io", path)
     damage = extra("scipy.io.matlab", path).MatReadError
     try:
         with readable(path, "a whole MATLAB file"):
             listed = {name: (shape, kind) for name, shape, kind in matlab.whosmat(path)}
             require(path, keys, listed)
+            keys = [*keys, *(key for key in optional if key in listed)]
             for key in keys:
                 if listed[key][1] not in _V5_KINDS:
                     raise _unreadable(path, key, listed[key][1])
@@ -90,9 +96,12 @@ def _v5_value(path: Path, key: str, value: Any) -> Value:
     return [str(cell.item()) if cell.size else "" for cell in cells]
 
 
-def _read_hdf5(path: Path, keys: list[str], max_bytes: int) -> dict[str, Value]:
+def _read_hdf5(
+    path: Path, keys: list[str], optional: list[str], max_bytes: int
+) -> dict[str, Value]:
     with open_h5(path) as file:
         require(path, keys, file)
+        keys = [*keys, *(key for key in optional if key in file)]
         for key in keys:
             if (kind := _matlab_class(file[key])) not in _HDF5_KINDS:
                 raise _unreadable(path, key, kind)

@@ -313,7 +313,7 @@ def to_markdown(table: Table) -> str:
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
-    rule = ["---", *["---:"] * (len(table.columns) - 2), "---"]
+    rule = ["---", *["---:"] * (len(table.columns) - 2), "---"][: len(table.columns)]
     lines = [f"**{table.title}**", "", line(table.columns), line(rule), *map(line, table.rows)]
     return "\n".join([*lines, "", *(f"- {note}" for note in table.notes)]) + "\n"
 
