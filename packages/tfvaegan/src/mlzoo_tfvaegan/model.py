@@ -101,9 +101,7 @@ class TFVAEGAN:
         targets = attributes
         if self.config.attribute_loss == "bce":
             targets = torch.from_numpy(self.data.bce_attributes).to(self.device)[label]  # [N, A]
-        return TrainingSet(
-            torch.from_numpy(train.features).to(self.device), attributes, targets
-        )
+        return TrainingSet(torch.from_numpy(train.features).to(self.device), attributes, targets)
 
     def synthetic(self) -> tuple[Tensor, Tensor]:
         """Features [U·n, R] of the unseen classes, a block a class, and their class ids [U·n]."""
@@ -180,7 +178,11 @@ class TFVAEGAN:
 
 def step_options(config: TFVAEGANConfig) -> StepOptions:
     """The settings of one training iteration."""
-    same = {name: getattr(config, name) for name in StepOptions.__dataclass_fields__ if name in config.model_fields}
+    same = {
+        name: getattr(config, name)
+        for name in StepOptions.__dataclass_fields__
+        if name in config.model_fields
+    }
     return StepOptions(**same, adapt_penalty=config.penalty == "adaptive")
 
 
