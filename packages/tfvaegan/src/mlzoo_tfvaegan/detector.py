@@ -146,6 +146,7 @@ def train_detector(
     *,
     threshold: ThresholdRule,
     batch_size: int = 128,
+    hidden: int = 512,
     epochs: int = 50,
     learning_rate: float = 1e-3,
     beta1: float = 0.5,
@@ -165,6 +166,7 @@ def train_detector(
         threshold: ``mean`` of those entropies, or their sum over the number of all real rows, as
             ``published``: about half of it, since an epoch takes every second real row only.
         batch_size: of both halves together.
+        hidden: units of the detector's two layers.
         generator: of initial weights, then orders.
         permutations: int64, in place of drawn ones, in the order of need: in each step first that of
             the real rows, then that of the synthesised ones, if their order is used up.
@@ -179,7 +181,7 @@ def train_detector(
         raise DataError("There are no synthesised rows to train a detector on.")
     detector = copy.deepcopy(initial)
     if detector is None:
-        detector = Detector(rows.features.shape[1], len(seen.classes)).to(rows.features)
+        detector = Detector(rows.features.shape[1], len(seen.classes), hidden).to(rows.features)
         detector.initialise(generator)
     classifier = OutOfDistributionClassifier(detector, seen, unseen)
     batches = _Batches(rows, batch_size, generator, permutations)
