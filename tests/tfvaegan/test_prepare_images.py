@@ -124,6 +124,22 @@ def test_table_gives_order_and_classes(folder, root, weights, tmp_path, labels, 
     assert found["labels"].ravel().tolist() == expected
 
 
+def test_order_of_a_list_is_kept(folder, root, weights, tmp_path) -> None:
+    files = ["003.cat/2.png", "001.bee/0.png", "002.ant/1.png"]
+    order = table(tmp_path / "order.txt", *files)
+    prepare(root, options(images=folder, weights=weights, order=order), QUIET)
+    found = loadmat(root / "res101.mat")
+    assert names_of(found["image_files"]) == files
+    assert found["labels"].ravel().tolist() == [3, 1, 2]
+    for rows, said in {
+        ("001.bee/0.png", "001.bee/7.png"): "001.bee/7.png, which is no image here",
+        ("001.bee/0.png", "001.bee/0.png"): "001.bee/0.png twice",
+    }.items():
+        order = table(tmp_path / "order.txt", *rows)
+        with pytest.raises(DataError, match=said):
+            prepare(root, options(images=folder, weights=weights, order=order, name="x"), QUIET)
+
+
 def table(path: Path, *rows: str) -> Path:
     path.write_text("\n".join(rows))
     return path
@@ -148,8 +164,9 @@ def test_table_that_does_not_fit_is_refused(folder, root, weights, tmp_path, row
 
 def test_folders_that_do_not_fit_are_refused(folder, root, weights, tmp_path) -> None:
     def refused(said: str, **more: object) -> None:
+        given = {"images": folder, "weights": weights, **more}
         with pytest.raises(MlzooError, match=said):
-            prepare(root, options(images=folder, weights=weights, **more), QUIET)
+            prepare(root, options(**given), QUIET)
         assert list(root.iterdir()) == []
 
     names = table(tmp_path / "names.txt", "001.bee", "002.ant", "003.cats")
@@ -174,7 +191,9 @@ def test_folders_that_do_not_fit_are_refused(folder, root, weights, tmp_path) ->
         ({"images": "x", "weights": "w", "splits": "s"}, "--splits needs --attributes"),
         ({"images": "x", "weights": "w", "attributes": "a"}, "--attributes needs --splits"),
         ({"features": "x", "weights": "w"}, "--weights does not go with --features"),
-        ({"features": "x"}, "--features needs --attributes"),
+        ({"features": "x"}, "--features needs --splits"),
+        ({"features": "x", "splits": "s"}, "--splits needs --attributes"),
+        ({"features": "x", "splits": "s.mat"}, "--features needs --labels"),
         ({"features": "x", "attributes": "a", "splits": "s"}, "--features needs --labels"),
         ({"weights": "w"}, "nothing to prepare from"),
     ],

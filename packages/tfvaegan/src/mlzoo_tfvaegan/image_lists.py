@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,23 @@ class ImageList:
     label: Index
     class_names: list[str] | None
     other: int = 0
+
+    def ordered(self, order: Path) -> ImageList:
+        """Those that a file names, in its order.
+
+        Raises:
+            DataError: it names an image that is not there, or one twice.
+        """
+        wanted = read_names(order)
+        place = {file: row for row, file in enumerate(self.files)}
+        _check_once(wanted, order)
+        if unknown := [file for file in wanted if file not in place]:
+            raise DataError(
+                f"{order} names {unknown[0]}, which is no image here.",
+                did_you_mean(unknown[0], place),
+            )
+        rows = np.array([place[file] for file in wanted])
+        return replace(self, files=wanted, label=self.label[rows])
 
 
 def list_images(
@@ -99,9 +116,7 @@ def _of_table(table: Path, names: list[str] | None, label_base: int | None) -> I
     files = [row[head.index("file")] for row in rows]
     if not files:
         raise DataError(f"{table} names no image.")
-    if len(set(files)) < len(files):
-        twice = next(file for number, file in enumerate(files) if file in files[:number])
-        raise DataError(f"{table} names {twice} twice.")
+    _check_once(files, table)
     labels = numbers_or_names([row[head.index("label")] for row in rows])
     if isinstance(labels, list):
         known = names if names is not None else sorted(set(labels))
@@ -137,3 +152,11 @@ def _ids(class_of: Sequence[str], known: Sequence[str], where: Path) -> Index:
             did_you_mean(unknown, known),
         )
     return np.array([number[name] for name in class_of], dtype=np.int64)
+
+
+def _check_once(files: Sequence[str], path: Path) -> None:
+    known: set[str] = set()
+    for file in files:
+        if file in known:
+            raise DataError(f"{path} names {file} twice.")
+        known.add(file)

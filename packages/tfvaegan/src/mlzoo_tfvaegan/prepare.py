@@ -39,26 +39,25 @@ def check(options: PrepareOptions) -> None:
     if not given & {"images", "features"}:
         raise UsageError(
             "there is nothing to prepare from.",
-            "Give --images DIR with --weights FILE, or --features FILE with --labels, --attributes and "
-            "--splits.",
+            "Give --images DIR with --weights FILE, or --features, --labels, --attributes and --splits.",
         )
     own, other = (OF_IMAGES, OF_ARRAYS) if "images" in given else (OF_ARRAYS, OF_IMAGES)
     for name in other:
         if name in given:
             raise UsageError(f"{_flag(name)} does not go with {_flag(own[0])}.", "Leave one out.")
-    if "images" in given:
-        needed = {"weights"} | (set(OF_SPLITS) if given & {*OF_SPLITS, "order"} else set())
-    else:
-        needed = {"labels", *OF_SPLITS}
+    needed = {"weights"} if "images" in given else {"labels", "splits"}
+    if given & {*OF_SPLITS}:
+        needed |= {"splits"} if _brings_attributes(options.splits) else {*OF_SPLITS}
     for name in FILES:
         if name in needed - given:
-            with_what = own[0] if name not in OF_SPLITS else _cause(given, own[0])
-            raise UsageError(f"{_flag(with_what)} needs {_flag(name)}.", f"Add {_flag(name)} FILE.")
+            cause = next((other for other in OF_SPLITS if other in given), own[0])
+            asks = own[0] if name not in OF_SPLITS else cause
+            raise UsageError(f"{_flag(asks)} needs {_flag(name)}.", f"Add {_flag(name)} FILE.")
 
 
-def _cause(given: set[str], source: str) -> str:
-    """Which option asks for the split file."""
-    return next((name for name in (*OF_SPLITS, "order") if name in given), source)
+def _brings_attributes(splits: Path | None) -> bool:
+    """A split file of the benchmark holds class embeddings, too."""
+    return splits is not None and splits.suffix == ".mat"
 
 
 def _flag(name: str) -> str:

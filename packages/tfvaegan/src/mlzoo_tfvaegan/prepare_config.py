@@ -14,8 +14,8 @@ FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+
 
 
 class PrepareOptions(Config):
-    """``images`` and ``weights``, or ``features``; with ``attributes`` and ``splits`` both files are made,
-    from images without these the features file alone."""
+    """From ``images`` with ``weights``, or from ``features`` with ``labels``. With ``attributes`` and
+    ``splits`` (or a benchmark's split file, which has both) both files are made; images can do without."""
 
     images: Path | None = Field(
         None, description="folder of images: <class>/<file>, or any with a --labels table"
@@ -38,14 +38,16 @@ class PrepareOptions(Config):
     )
     attributes: Path | None = Field(None, description="class embeddings, one row a class")
     class_names: Path | None = Field(
-        None, description="names of the classes, in the order of --attributes  (images: sorted)"
+        None, description="names of the classes by number; of image folders their sorted names"
     )
     splits: Path | None = Field(
-        None, description="rows or a column of train and test, or a list of the unseen classes"
+        None,
+        description="rows or a column of train and test, the unseen classes, or a .mat of both",
     )
     image_files: Path | None = Field(None, description="with --features: names of the samples")
     order: Path | None = Field(
-        None, description="names of the samples in the order in which --splits counts them"
+        None,
+        description="names of the images or samples, in the order in which --splits counts them",
     )
     name: FileName = Field("res101", description="the features file to write, without .mat")
     embedding: FileName = Field("att", description="of the split file, <embedding>_splits.mat")

@@ -23,7 +23,7 @@ from mlzoo_tfvaegan.prepare_config import PrepareOptions
 def prepare_images(root: Path, options: PrepareOptions, progress: Progress) -> Mapping[str, object]:
     """Write ``<name>.mat`` with the features of images; with a split ``<embedding>_splits.mat``, too.
 
-    Images are in the order of their class, then of their path, or in that of the table of labels.
+    Images are in the order of ``order``, else of the table of labels, else of their class, then path.
     Those that cannot be read are left out and listed in ``<name>.unreadable.csv``. Work that was stopped
     lies in ``<name>.part`` and is gone on with by the same call.
 
@@ -42,13 +42,17 @@ def prepare_images(root: Path, options: PrepareOptions, progress: Progress) -> M
     """
     assert options.images is not None
     assert options.weights is not None
-    target = root / f"{options.name}.mat"
-    if target.exists():
-        raise UsageError(f"{target} exists; it is not replaced.", "Move it away, or give --name.")
-    for path in (options.weights, options.attributes, options.splits, options.order):
+    targets = [root / f"{options.name}.mat"]
+    targets += [root / f"{options.embedding}_splits.mat"] if options.splits is not None else []
+    for target in targets:
+        if target.exists():
+            raise UsageError(f"{target} exists.", "Move it away, or choose another name.")
+    for path in (options.weights, options.attributes, options.splits):
         if path is not None:
             existing(path)
     images = list_images(options.images, options.labels, options.class_names, options.label_base)
+    if options.order is not None:
+        images = images.ordered(options.order)
     work = root / f"{options.name}.part"
     try:
         found = extract(
@@ -115,19 +119,19 @@ def _with_split(
     """All images are readable: they are arrays now, like those of a user who has them."""
     from mlzoo_tfvaegan.prepare_arrays import prepare_arrays
 
+    assert options.splits is not None
     work = root / f"{options.name}.part"
-    update: dict[str, Any] = {
-        "images": None,
-        "weights": None,
-        "features": work / "features.npy",
-        "labels": work / "labels.npy",
-        "label_base": 0,
-        "image_files": work / "image_files.json",
-    }
-    np.save(update["features"], found.features)
-    np.save(update["labels"], images.label)
-    update["image_files"].write_text(json.dumps(images.files), encoding="utf-8")
-    if images.class_names is not None:
-        update["class_names"] = work / "class_names.json"
-        update["class_names"].write_text(json.dumps(images.class_names), encoding="utf-8")
+    names = images.class_names
+    labels = images.label if names is None else np.array(names)[images.label]
+    arrays = {"features": found.features, "labels": labels}
+    texts = {"image_files": images.files}
+    if names is not None and options.class_names is None and options.splits.suffix != ".mat":
+        texts["class_names"] = names
+    for name, array in arrays.items():
+        np.save(work / f"{name}.npy", array)
+    for name, lines in texts.items():
+        (work / f"{name}.json").write_text(json.dumps(lines), encoding="utf-8")
+    update: dict[str, Any] = {name: work / f"{name}.npy" for name in arrays}
+    update |= {name: work / f"{name}.json" for name in texts}
+    update |= {"images": None, "weights": None, "order": None, "label_base": 0}
     return dict(prepare_arrays(root, options.model_copy(update=update), Progress(quiet=True)))
