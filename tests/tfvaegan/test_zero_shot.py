@@ -213,11 +213,13 @@ def test_broken_promise_is_told(message: str) -> None:
 
 
 def test_description_counts_classes_and_samples() -> None:
-    found = world(facts={"version": "v1"}).describe()
+    found = world(facts={"version": "v1"}, incomparable="own features").describe()
     assert found["classes"] == {"seen": 6, "unseen": 3}
     assert found["samples"] == {"train": 54, "test_seen": 18, "test_unseen": 36}
     assert found["validation_classes"] == {"seen": 4, "unseen": 2}
     assert found["version"] == "v1"
+    assert found["incomparable"] == "own features"
+    assert "incomparable" not in world().describe()
 
 
 def test_references_name_chance_and_ceiling() -> None:

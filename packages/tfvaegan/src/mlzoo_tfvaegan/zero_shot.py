@@ -210,6 +210,8 @@ class ZeroShotData:
         if self.validation is not None:
             inner = self.validation.describe()
             counts |= {f"validation_{name}": inner[name] for name in ("classes", "samples")}
+        if self.incomparable:
+            counts["incomparable"] = self.incomparable
         return {**counts, **self.facts}
 
     def limited(self, count: int) -> Self:
