@@ -218,6 +218,7 @@ class ZeroShotData:
         """At most ``count`` samples a part, as evenly over its classes as possible.
 
         Where there are more seen (or unseen) classes than ``count``, the first ``count`` of them stay.
+        Ceilings go: they are of all classes.
 
         Raises:
             UsageError: ``count`` is below 1.
@@ -227,7 +228,7 @@ class ZeroShotData:
         parts = {"split": _limited(self.split, self.label, count)}
         if self.validation_split is not None:
             parts["validation_split"] = _limited(self.validation_split, self.label, count)
-        return replace(self, **parts)  # type: ignore[arg-type]
+        return replace(self, ceilings={}, **parts)  # type: ignore[arg-type]
 
     def references(self) -> Mapping[str, Mapping[str, float]]:
         """Chance levels and ceilings by metric, in percent."""
