@@ -160,7 +160,7 @@ class TFVAEGAN:
                 self._decoder(),
                 real=torch.from_numpy(self.data.train.features).to(self.device),
                 synthetic=self.synthetic(),
-                generator=torch.Generator(self.device).manual_seed(self.stream + 1),
+                generator=torch.Generator().manual_seed(self.stream + 1),
             )
         return self.heads
 
@@ -187,11 +187,8 @@ class TFVAEGAN:
 
 def step_options(config: TFVAEGANConfig) -> StepOptions:
     """The settings of one training iteration."""
-    same = {
-        name: getattr(config, name)
-        for name in StepOptions.__dataclass_fields__
-        if name in config.model_fields
-    }
+    shared = set(StepOptions.__dataclass_fields__) & set(type(config).model_fields)
+    same = {name: getattr(config, name) for name in shared}
     return StepOptions(**same, adapt_penalty=config.penalty == "adaptive")
 
 
