@@ -62,6 +62,7 @@ def training(runs: Sequence[RunRecord]) -> Figure | None:
         ax.set_visible(False)
     for ax in panels[:count]:
         ax.set_xlabel("epoch", fontsize=8)
+        ax.set_xlim(left=0)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(groups) > 1:
         panels[0].legend(fontsize=7, frameon=False)
