@@ -20,7 +20,8 @@ TABLES = """
 
 def rows(predictions, data):
     errors = predictions["predicted"] - predictions["target"]
-    return {"row": np.arange(3), "name": ["a", "b|c", "007"], "error": [errors[0], None, np.nan]}
+    return {"row": np.arange(3), "name": ["a", "b|c", "007"], "error": [errors[0], None, np.nan],
+            "mixed": [1, 2.5, 1e-7]}
 
 
 def world(predictions, data):
@@ -83,7 +84,7 @@ def test_a_table_that_fails_is_told_and_costs_no_run(tabled) -> None:
     directory = trained().directory
     log = (directory / "log.txt").read_text()
     assert "table 'uneven' of mlzoo-toy 1.0 failed on test: " in log
-    assert "different length: a 1, b 2" in log
+    assert "it returned columns of different length: a 1, b 2" in log
     assert "table 'failing' of mlzoo-toy 1.0 failed on val: 'no such array'" in log
     assert status_of(directory) == "done"
 
@@ -102,11 +103,12 @@ def test_report_shows_a_table_of_one_run_in_every_form(tabled, cli) -> None:
     assert [row["name"] for row in rows] == ["a", "b|c", "007"]
     assert isinstance(rows[0]["error"], float)
     assert [row["error"] for row in rows[1:]] == [None, None]
+    assert [row["mixed"] for row in rows] == [1, 2.5, 1e-7]
     plain = cli(*call).out.splitlines()
     assert plain[0] == f"{directory.name}: rows, test"
-    assert plain[1].split() == ["row", "name", "error"]
-    assert plain[-1].split() == ["2", "007", "-"]
-    assert "| 1 | b\\|c | - |" in cli(*call, "--format", "md").out
+    assert plain[1].split() == ["row", "name", "error", "mixed"]
+    assert plain[-1].split() == ["2", "007", "-", "1e-07"]
+    assert "| 1 | b\\|c | - | 2.5 |" in cli(*call, "--format", "md").out
     shifted = cli(*call, "--split", "val@shifted", "--format", "csv").out
     assert shifted == (directory / "tables" / "val@shifted-rows.csv").read_text()
 
