@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pydantic import Field
 
 from mlzoo.errors import DataError
-from mlzoo import Config, DatasetSpec, hookimpl
+from mlzoo import Config, DataFile, DatasetSpec, hookimpl
 import mlzoo_toy
 
 ME = "mlzoo_splits"
@@ -55,9 +55,9 @@ def load_strangers(root, options):
 
 
 def spec(name, **changes):
-    values = {"load": f"{ME}:load", "repeats": "split", **changes}
+    values = {"load": f"{ME}:load", "repeats": "split", "embedded": True, **changes}
     return DatasetSpec(name=name, summary="many planes", task=mlzoo_toy.TASK,
-                       config=f"{ME}:SplitOptions", embedded=True, **values)
+                       config=f"{ME}:SplitOptions", **values)
 
 
 @hookimpl
@@ -65,6 +65,7 @@ def mlzoo_datasets():
     yield spec("many")
     yield spec("strangers", load=f"{ME}:load_strangers")
     yield spec("misnamed", repeats="word")
+    yield spec("on-file", files=(DataFile(path="split_1.npz", template="split_{split}.npz", how_to_get="ask"),), embedded=False)
 """
 MANY = ("run", "toy", "--dataset", "many", "--epochs", 1, "--quiet", "--no-figures")
 
@@ -115,6 +116,19 @@ def test_option_that_is_no_integer_is_the_plugins_fault(cli, loaded):
     called = cli("run", "toy", "--dataset", "misnamed")
     assert called.code == 1
     assert "'misnamed' repeats over 'word', which is no integer option" in called.err
+
+
+def test_files_of_every_split_are_there_before_the_first_runs(cli, loaded):
+    folder = Path("root/on-file")
+    folder.mkdir(parents=True)
+    (folder / "split_1.npz").touch()
+    words = ("run", "toy", "--dataset", "on-file", "--data-dir", "root", "--quiet")
+    called = cli(*words, "--splits", "1-2")
+    assert called.code == 1
+    assert "split_2.npz: missing" in called.err
+    assert "not started" not in called.err
+    assert loaded == []
+    assert cli(*words, "--splits", "1").code == 0
 
 
 def test_every_seed_runs_on_every_split_and_each_split_is_loaded_once(cli, loaded):

@@ -80,10 +80,10 @@ def test_nothing_chooses_under_last(world):
     assert one.logged == [(2.0, 3.0)]
 
 
-@pytest.mark.parametrize("features", ["plain", "unit"])
-@pytest.mark.parametrize("embeddings", ["plain", "centred"])
-def test_unseen_classes_are_told_apart(world, features, embeddings):
-    options = {"features": features, "embeddings": embeddings}
+@pytest.mark.parametrize("unit", [False, True])
+@pytest.mark.parametrize("centre", [False, True])
+def test_unseen_classes_are_told_apart(world, unit, centre):
+    options = {"unit_features": unit, "centre_embeddings": centre}
     model = ESZSL(ESZSLConfig(gammas=(0.01,), lambdas=(0.01,), **options), world)
     model.fit(Walk())
     found = model.predict("test")
@@ -95,7 +95,7 @@ def test_unseen_classes_are_told_apart(world, features, embeddings):
 
 
 def test_embeddings_are_centred_by_the_seen_classes_alone(world):
-    model = ESZSL(ESZSLConfig(embeddings="centred"), world)
+    model = ESZSL(ESZSLConfig(centre_embeddings=True), world)
     np.testing.assert_allclose(model.embeddings[:8].mean(axis=0), 0, atol=1e-7)
     assert abs(model.embeddings[8:].mean(axis=0)).max() > 0.01
 

@@ -89,7 +89,7 @@ class ESZSL:
     def embeddings(self) -> Matrix:
         """Of all classes, float64 [C, a]."""
         given = self.data.attributes.astype(np.float64)
-        if self.config.embeddings == "centred":
+        if self.config.centre_embeddings:
             given = given - given[self.data.seen].mean(axis=0)
         return given
 
@@ -106,7 +106,7 @@ class ESZSL:
     def _prepared(self, samples: Samples) -> Matrix:
         """float64 [n, d]."""
         rows = samples.features.astype(np.float64)
-        if self.config.features == "unit":
+        if self.config.unit_features:
             lengths = np.linalg.norm(rows, axis=1, keepdims=True)
             rows /= np.where(lengths > 0, lengths, 1)
         return rows

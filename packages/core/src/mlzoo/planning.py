@@ -113,6 +113,14 @@ class Plan:
         request = {**self.request, "dataset": name}
         return replace(self, dataset_entry=entry, options=options, request=request)
 
+    def require_files(self) -> None:
+        """Refuse to go on without the dataset's files.
+
+        Raises:
+            DataError: files are missing or of the wrong size.
+        """
+        require_files(self.dataset_entry, self.data_dir, self.options.dataset)
+
     def load_data(self) -> TaskData:
         """Load the dataset, checked for its files first and limited last.
 
@@ -127,15 +135,22 @@ class Plan:
         return factory(self.options.model, data)  # type: ignore[no-any-return]
 
 
+def require_files(entry: Registered, data_dir: Path | None, options: Config | None) -> None:
+    """The files that these options ask for lie below the data root, or it is a DataError."""
+    spec: DatasetSpec = entry.spec
+    values = dict(options) if options is not None else {}
+    files = tuple(file.of(values) for file in spec.files)
+    require(replace(spec, files=files), data_root(data_dir))
+
+
 def load(
     entry: Registered, data_dir: Path | None, options: Config | None, limit: int | None = None
 ) -> TaskData:
     """Load a dataset from ``<data root>/<name>``."""
     spec: DatasetSpec = entry.spec
-    root = data_root(data_dir)
-    values = dict(options) if options is not None else {}
-    require(replace(spec, files=tuple(file.of(values) for file in spec.files)), root)
-    data: TaskData = resolve(spec.load, entry.plugin)(dataset_folder(root, spec.name), options)
+    require_files(entry, data_dir, options)
+    folder = dataset_folder(data_root(data_dir), spec.name)
+    data: TaskData = resolve(spec.load, entry.plugin)(folder, options)
     if "test" not in data.splits:
         raise DataError(f"dataset {spec.name!r} has no test split, only {', '.join(data.splits)}.")
     return data.limited(limit) if limit is not None else data

@@ -237,6 +237,8 @@ def _execute(plans: Sequence[Plan], params: Mapping[str, Any]) -> None:
     if not params["dataset"] and not params["config"] and not params["quiet"]:
         name, dataset = plan.model.name, plan.dataset.name
         click.echo(f"no --dataset given: {name} runs on its default, {dataset}", err=True)
+    for each in plans:  # what the last run lacks is told before the first begins
+        each.require_files()
     settings = Settings(params["stop_after"], not params["no_figures"], quiet=params["quiet"])
     results = _results(plans, params, machine, settings)
     if params["as_json"]:

@@ -285,12 +285,7 @@ def _notes(groups: Sequence[Group], records: Sequence[RunRecord]) -> list[str]:
     superseded = sum(group.superseded for group in groups)
     if superseded:
         notes.append(f"{superseded} older runs of a seed that was run again are left out")
-    if alone := [group for group in groups if len(group.runs) == 1]:
-        flags = dict.fromkeys(
-            f"--{name.replace('_', '-')}s" for g in alone for name in g.repeats[0]
-        )
-        what = "run" if flags else "seed"
-        notes.append(f"a single {what} has no spread: use {' or '.join((*flags, '--seeds'))}")
+    notes += _without_spread(groups)
     if len({data_digest(group.first) for group in groups}) > 1:
         notes.append("these runs used different data: do not rank them against each other")
     elif len({str(_repeats_covered(group)) for group in groups}) > 1:
@@ -301,6 +296,20 @@ def _notes(groups: Sequence[Group], records: Sequence[RunRecord]) -> list[str]:
     if unfinished:
         notes.append(f"{unfinished} of these runs are not done and are left out")
     return notes
+
+
+def _without_spread(groups: Sequence[Group]) -> list[str]:
+    """How to get a spread, where one is missing and further runs would differ."""
+    fixed = {entry.spec.name for entry in registry().models if entry.spec.deterministic}
+    alone = [
+        group
+        for group in groups
+        if len(group.runs) == 1 and (group.repeats[0] or group.first.results["model"] not in fixed)
+    ]
+    flags = dict.fromkeys(f"--{name.replace('_', '-')}s" for g in alone for name in g.repeats[0])
+    what = "run" if flags else "seed"
+    note = f"a single {what} has no spread: use {' or '.join((*flags, '--seeds'))}"
+    return [note] if alone else []
 
 
 def _repeats_covered(group: Group) -> dict[str, list[int]]:
