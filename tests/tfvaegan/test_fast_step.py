@@ -294,6 +294,13 @@ def test_rows_of_zeros_are_no_nan() -> None:
     assert all(parameter.isfinite().all() for parameter in fast.networks.parameters())
 
 
+def test_weighted_l1_of_a_decoder_with_sigmoid_is_that_of_autograd() -> None:
+    options = StepOptions(learning_rate=1e-3, reconstruction_weight=0.5)
+    networks = Networks(**SHAPE, attribute_output="sigmoid").double()
+    fast, plain = FastStep(networks, options), PlainStep(copy.deepcopy(networks), options)
+    assert_same_iterations(fast, plain, seed=21, shape=SHAPE)
+
+
 @pytest.mark.parametrize("feedback_first", [False, True])
 def test_each_step_continues_from_the_others_state(feedback_first: bool) -> None:
     options = StepOptions(learning_rate=1e-3)

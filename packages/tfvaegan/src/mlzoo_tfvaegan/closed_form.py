@@ -262,8 +262,10 @@ def _weighted_l1(logits: Tensor, target: Tensor, output_kind: str) -> tuple[Tens
     δy = (1/n) (3 d|d|/q - d s/q³)
     y = o/‖o‖:  δo = (δy - y (y·δy))/‖o‖
     y = σ(o):   δo = δy ∘ y ∘ (1 - y)
+
+    Lengths of 0 are taken as 1, which gives the limits.
     """
-    length = logits.norm(dim=1, keepdim=True)  # [n, 1]
+    length = _length(logits)  # [n, 1]
     y = logits.sigmoid() if output_kind == "sigmoid" else logits / length  # [n, A]
     d = y - target
     size = d.abs()
@@ -278,4 +280,4 @@ def _weighted_l1(logits: Tensor, target: Tensor, output_kind: str) -> tuple[Tens
 def _length(x: Tensor) -> Tensor:
     """‖x_n‖ [n, 1], or 1 where that is 0."""
     length = x.norm(dim=1, keepdim=True)
-    return length.where(length > 0, 1)
+    return length.where(length > 0, 1)  # type: ignore[no-any-return]

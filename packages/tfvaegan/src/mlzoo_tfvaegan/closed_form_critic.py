@@ -73,7 +73,7 @@ def critic_gradients(
     pair.view(2, batch, -1).add_(torch.addmm(critic.fc1.bias, c, w_c.t()))
     torch.lerp(h[batch : 2 * batch], h[:batch], alpha, out=h[2 * batch :])
     functional.leaky_relu_(h, SLOPE)
-    real, generated = (pair @ w_2[0] + critic.fc2.bias).view(2, batch).mean(1).unbind()
+    real, generated = torch.addmm(critic.fc2.bias, pair, w_2.t()).view(2, batch).mean(1).unbind()
 
     sign = x.new_ones(3, batch, 1)
     sign[0], sign[1] = -weight / batch, weight / batch
