@@ -294,6 +294,13 @@ def test_rows_of_zeros_are_no_nan() -> None:
     assert all(parameter.isfinite().all() for parameter in fast.networks.parameters())
 
 
+def test_weighted_l1_of_a_decoder_with_sigmoid_is_that_of_autograd() -> None:
+    options = StepOptions(learning_rate=1e-3, reconstruction_weight=0.5)
+    networks = Networks(**SHAPE, attribute_output="sigmoid").double()
+    fast, plain = FastStep(networks, options), PlainStep(copy.deepcopy(networks), options)
+    assert_same_iterations(fast, plain, seed=21, shape=SHAPE)
+
+
 @pytest.mark.parametrize("feedback_first", [False, True])
 def test_each_step_continues_from_the_others_state(feedback_first: bool) -> None:
     options = StepOptions(learning_rate=1e-3)
@@ -304,17 +311,17 @@ def test_each_step_continues_from_the_others_state(feedback_first: bool) -> None
     for step in (fast, plain):
         step.iteration(data, draws, feedback=feedback_first)
     exchanged = fast.state_dict(), plain.state_dict()
-    assert json_shape(exchanged[0]) == json_shape(exchanged[1])
+    assert shapes_of(exchanged[0]) == shapes_of(exchanged[1])
     to_fast, to_plain = copy.deepcopy(exchanged[1]), copy.deepcopy(exchanged[0])
     fast.load_state_dict(to_fast)
     plain.load_state_dict(to_plain)
     assert_same_iterations(fast, plain, seed=9, shape=SHAPE, iterations=2)
 
 
-def json_shape(value: Any) -> Any:
+def shapes_of(value: Any) -> Any:
     """Keys, types and shapes of a nested state."""
     if isinstance(value, dict):
-        return {key: json_shape(each) for key, each in value.items()}
+        return {key: shapes_of(each) for key, each in value.items()}
     if isinstance(value, torch.Tensor):
         return value.dtype, value.shape
     return value

@@ -97,10 +97,10 @@ def encoder_gradients(
     from ε and δz [B, A].
     """
     mean, log_variance, batch = seen.mean, seen.log_variance, len(delta_z)
-    variance = log_variance.exp()  # [B, A]
+    deviation, variance = (log_variance / 2).exp(), log_variance.exp()  # [B, A]
     divergence = (mean.square() + variance - log_variance - 1).sum() / (2 * batch)
     delta_mean = delta_z + mean / batch  # [B, A]
-    delta_log_variance = (delta_z * noise * variance.sqrt() + (variance - 1) / batch) / 2  # [B, A]
+    delta_log_variance = (delta_z * noise * deviation + (variance - 1) / batch) / 2  # [B, A]
     delta = delta_mean @ encoder.linear_means.weight  # [B, 2A]
     delta += delta_log_variance @ encoder.linear_log_var.weight
     delta = through(delta, seen.second)
@@ -262,8 +262,10 @@ def _weighted_l1(logits: Tensor, target: Tensor, output_kind: str) -> tuple[Tens
     δy = (1/n) (3 d|d|/q - d s/q³)
     y = o/‖o‖:  δo = (δy - y (y·δy))/‖o‖
     y = σ(o):   δo = δy ∘ y ∘ (1 - y)
+
+    Lengths of 0 are taken as 1, which gives the limits.
     """
-    length = logits.norm(dim=1, keepdim=True)  # [n, 1]
+    length = _length(logits)  # [n, 1]
     y = logits.sigmoid() if output_kind == "sigmoid" else logits / length  # [n, A]
     d = y - target
     size = d.abs()
@@ -277,5 +279,5 @@ def _weighted_l1(logits: Tensor, target: Tensor, output_kind: str) -> tuple[Tens
 
 def _length(x: Tensor) -> Tensor:
     """‖x_n‖ [n, 1], or 1 where that is 0."""
-    length = x.norm(dim=1, keepdim=True)
-    return length.where(length > 0, 1)
+    length: Tensor = x.norm(dim=1, keepdim=True)
+    return length.masked_fill(length == 0, 1)

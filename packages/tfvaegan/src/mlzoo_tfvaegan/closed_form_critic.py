@@ -53,7 +53,9 @@ def critic_gradients(
         δW_x = Σ_n ∓(γ/B) (w₂ ∘ m_n) ⊗ x_n [real -, fake +] + Σ_n (w₂ ∘ m^_n) ⊗ q_n
         δw₂  = Σ_n ∓(γ/B) h_n               [real -, fake +] + Σ_n m^_n ∘ (W_x q_n),
 
-    each a single product over 3B rows. The penalty has no part in W_c and b, and b₂ none in the loss.
+    each a single product over 3B rows. W_x and W_c are views of one parameter; products read and write
+    such a range of columns as fast as a matrix of its own. The penalty has no part in W_c and b, and
+    b₂ none in the loss.
 
     Args:
         critic: D.
@@ -64,30 +66,41 @@ def critic_gradients(
         penalty: λ.
     """
     batch, features = x.shape
-    w_x, w_c = critic.fc1.weight[:, :features], critic.fc1.weight[:, features:]  # [D, R], [D, A]
-    w_2 = critic.fc2.weight  # [1, D]
-    rows = torch.cat([x, fake, torch.empty_like(x)])  # [3B, R]
-    h = x.new_empty(3 * batch, len(w_x))  # [3B, D]: real, fake, between
+    w_x, w_2 = critic.fc1.weight[:, :features], critic.fc2.weight  # [D, R], [1, D]
+    rows = torch.cat([x, fake, torch.empty_like(x)])  # [3B, R], q last
+    h, outputs = _outputs(critic, rows, c, alpha)  # [3B, D], [2B, 1]
+    real, generated = outputs.view(2, batch).mean(1).unbind()
+    sign = x.new_ones(3, batch, 1)
+    sign[0].fill_(-weight / batch)
+    sign[1].fill_(weight / batch)
+    sign = sign.view(-1, 1)  # [3B, 1]
+    left = through(sign * w_2, h)  # [3B, D]
+    between = slice(2 * batch, None)
+    g = left[between] @ w_x  # [B, R]
+    norm = g.norm(dim=1, keepdim=True)  # [B, 1]
+    pull = (1 - 1 / norm).masked_fill(norm == 0, 0) * (2 * weight / batch * penalty)
+    q = torch.mul(g, pull, out=rows[between])
+    h[between] = through(q @ w_x.t(), h[between])  # m^ ∘ (W_x q): the slopes are used up
+    semantic = left[:batch] + left[batch : 2 * batch]  # [B, D]
+    first = LayerGradient(critic.fc1, ((left, rows), (semantic, c)), semantic.sum(0))
+    second = LayerGradient(critic.fc2, ((sign, h),), None)
+    return CriticPass([first, second], real, generated, (norm - 1).square().mean())
+
+
+def _outputs(critic: Critic, rows: Tensor, c: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
+    """The hidden layer [3B, D] of real, fake and between, and D [2B, 1] of the first two.
+
+    From features [3B, R], whose last B rows are not read.
+    """
+    features, batch = rows.shape[1], len(c)
+    w_x, w_c = critic.fc1.weight[:, :features], critic.fc1.weight[:, features:]
+    h = rows.new_empty(3 * batch, len(w_x))
     pair = h[: 2 * batch]
     torch.mm(rows[: 2 * batch], w_x.t(), out=pair)
     pair.view(2, batch, -1).add_(torch.addmm(critic.fc1.bias, c, w_c.t()))
     torch.lerp(h[batch : 2 * batch], h[:batch], alpha, out=h[2 * batch :])
     functional.leaky_relu_(h, SLOPE)
-    real, generated = (pair @ w_2[0] + critic.fc2.bias).view(2, batch).mean(1).unbind()
-
-    sign = x.new_ones(3, batch, 1)
-    sign[0], sign[1] = -weight / batch, weight / batch
-    sign = sign.view(-1, 1)  # [3B, 1]
-    left = through(sign * w_2, h)  # [3B, D]
-    g = left[2 * batch :] @ w_x  # [B, R]
-    norm = g.norm(dim=1, keepdim=True)  # [B, 1]
-    pull = torch.where(norm > 0, 1 - 1 / norm, 0) * (2 * weight / batch * penalty)
-    q = torch.mul(g, pull, out=rows[2 * batch :])
-    h[2 * batch :] = through(q @ w_x.t(), h[2 * batch :])  # m^ ∘ (W_x q): the slopes are used up
-    semantic = left[:batch] + left[batch : 2 * batch]  # [B, D]
-    first = LayerGradient(critic.fc1, ((left, rows), (semantic, c)), semantic.sum(0))
-    second = LayerGradient(critic.fc2, ((sign, h),), None)
-    return CriticPass([first, second], real, generated, (norm - 1).square().mean())
+    return h, torch.addmm(critic.fc2.bias, pair, critic.fc2.weight.t())
 
 
 def critic_slope(critic: Critic, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:

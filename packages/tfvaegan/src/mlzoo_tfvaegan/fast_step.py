@@ -79,7 +79,8 @@ class FastStep:
         self.networks = networks
         self.options = options
         device = networks.critic.fc1.weight.device
-        self.penalty_weight = torch.tensor(penalty_weight, dtype=torch.float64, device=device)
+        dtype = torch.float32 if device.type == "mps" else torch.float64
+        self.penalty_weight = torch.tensor(penalty_weight, dtype=dtype, device=device)
         rate, beta1 = options.learning_rate, options.beta1
         critic = networks.critic
         trained = [each for each in critic.parameters() if each is not critic.fc2.bias]
@@ -94,7 +95,6 @@ class FastStep:
                 networks.decoder.parameters(), options.decoder_learning_rate, beta1
             ),
         }
-
         self.captured = CapturedIterations(self._iterate) if device.type == "cuda" else None
 
     @torch.no_grad()
@@ -232,40 +232,51 @@ class FastStep:
         options, networks = self.options, self.networks
         x, c = batches.x[-1], batches.c[-1]  # [B, R], [B, A]
         rows = slice(batches.x.shape[:2].numel(), None)
-        made = made.part(rows)
+        made, fed = made.part(rows), fed.part(rows) if fed else None
         fake = made.output[-len(x) :]  # [B, R]
 
-        # δx~ = -γ_G/B Σ ∂D/∂x~ + w ∂L_R/∂x~
+        # δx~ = -γ_G ∂/∂x~ mean D + w ∂L_R/∂x~
         score, slope = critic_slope(networks.critic, fake, c)
         h = closed_form.hidden(networks.decoder.fc1, fake)  # [B, H]
         decoded = self._reconstruct(fake, h, batches.target[-1])
-        slope = torch.addmm(
-            slope, decoded.delta_hidden, networks.decoder.fc1.weight, beta=-options.generator_weight
-        )  # [B, R]
+        delta_fake = decoded.delta_hidden @ networks.decoder.fc1.weight  # [B, R]
+        delta_fake -= options.generator_weight * slope
         # The logits o of x~ = σ(o): δo = δx~ ∘ x~ ∘ (1 - x~), and (x~ - x)/B of the reconstruction
         delta = torch.zeros_like(made.logits)  # [n, R]
-        delta[-len(x) :] = slope * fake * (1 - fake)
+        delta[-len(x) :] = delta_fake * fake * (1 - fake)
         likelihood, direct = closed_form.cross_entropy(made.logits[: len(x)], x)
         delta[: len(x)] += direct
 
-        generator = closed_form.generator_gradients(networks.generator, made, delta)
-        encoder = closed_form.encoder_gradients(
-            networks.encoder, seen, noise, generator.delta_z[: len(x)]
-        )
-        gradients = {"encoder": encoder.gradients, "generator": generator.gradients}
-        if fed is not None:
-            gradients["feedback"] = closed_form.feedback_gradients(
-                networks.feedback, fed.part(rows), options.feedback_strength * generator.delta_added
-            )
+        divergence = self._descend(seen, made, fed, noise, delta)
         if not options.freeze_decoder:
-            gradients["decoder"] = decoded.gradients
-        for name, each in gradients.items():
-            self.optimizers[name].apply(each)
-
-        vae = likelihood + encoder.divergence
+            self.optimizers["decoder"].apply(decoded.gradients)
+        vae = likelihood + divergence
         adversarial = -options.generator_weight * score
         total = vae + adversarial + options.reconstruction_weight * decoded.loss
         return vae, score, decoded.loss, total
+
+    def _descend(
+        self,
+        seen: EncoderPass,
+        made: GeneratorPass,
+        fed: FeedbackPass | None,
+        noise: Tensor,
+        delta: Tensor,
+    ) -> Tensor:
+        """One step of encoder, generator and feedback network down the gradient of the generator's
+        logits [n, R]; returns the Kullback-Leibler term."""
+        networks = self.networks
+        generator = closed_form.generator_gradients(networks.generator, made, delta)
+        delta_z = generator.delta_z[: len(noise)]  # [B, A]
+        encoder = closed_form.encoder_gradients(networks.encoder, seen, noise, delta_z)
+        if fed is not None:
+            delta_fed = self.options.feedback_strength * generator.delta_added  # [n, H]
+            self.optimizers["feedback"].apply(
+                closed_form.feedback_gradients(networks.feedback, fed, delta_fed)
+            )
+        self.optimizers["generator"].apply(generator.gradients)
+        self.optimizers["encoder"].apply(encoder.gradients)
+        return encoder.divergence
 
     def state_dict(self) -> dict[str, Any]:
         """The optimizers' moments and λ, as :class:`~mlzoo_tfvaegan.plain_step.PlainStep` has them."""

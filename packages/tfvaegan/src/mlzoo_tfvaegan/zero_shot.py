@@ -231,7 +231,7 @@ class ZeroShotData:
         return replace(self, ceilings={}, **parts)  # type: ignore[arg-type]
 
     def references(self) -> Mapping[str, Mapping[str, float]]:
-        """Chance levels and ceilings by metric, in percent."""
+        """Chance levels and ceilings by metric, in the metric's unit."""
         among_unseen, among_all = 100 / len(self.unseen), 100 / len(self.classes)
         chance = {
             "zsl_top1": among_unseen,
@@ -239,6 +239,7 @@ class ZeroShotData:
             "gzsl_unseen": among_all,
             "gzsl_seen": among_all,
             "gzsl_h": among_all,
+            "ausuc": 0.5 / (len(self.seen) * len(self.unseen)),  # a share: half of the tiniest step
         }
         ceilings = {name: {"ceiling": value} for name, value in self.ceilings.items()}
         return {name: {"chance": value, **ceilings.get(name, {})} for name, value in chance.items()}
