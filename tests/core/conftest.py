@@ -42,6 +42,8 @@ class ToyData:
     x: dict
     y: dict
     splits: tuple = ("val", "test")
+    validation: object = None
+    incomparable: str = ""
 
     def fingerprint(self):
         return hashlib.sha256(b"".join(a.tobytes() for a in self.x.values())).hexdigest()
@@ -66,6 +68,14 @@ def load(root, options):
 def load_without_val(root, options):
     data = load(root, options)
     return replace(data, splits=("test",))
+
+
+def load_with_search(root, options):
+    # validation has a training set of its own, and is best on the way to its answer
+    data = replace(load(root, options), splits=("test",))
+    other = ToyData(*({s: 2 * rows for s, rows in a.items()} for a in (data.x, data.y)), ("test",))
+    y = {"train": other.y["train"], "test": other.y["test"] * 0.4}
+    return replace(data, validation=replace(other, y=y))
 
 
 def load_files(root, options):
@@ -154,6 +164,8 @@ def mlzoo_datasets():
                       config=f"{ME}:ToyOptions", embedded=True)
     yield DatasetSpec(name="no-val", summary="a plane without val", task=TASK,
                       load=f"{ME}:load_without_val", config=f"{ME}:ToyOptions", embedded=True)
+    yield DatasetSpec(name="searched", summary="a plane with a world for validation", task=TASK,
+                      load=f"{ME}:load_with_search", config=f"{ME}:ToyOptions", embedded=True)
     yield DatasetSpec(name="toy-files", summary="a plane in a file", task=TASK,
                       load=f"{ME}:load_files", config=f"{ME}:ToyOptions", demo=f"{ME}:write_files",
                       files=(DataFile(path="rows.npz", how_to_get="ask the author"),))

@@ -62,6 +62,15 @@ def test_required_files_are_named_with_place_size_and_source(root):
     assert "mlzoo data demo birds DIR" in text
 
 
+def test_options_decide_the_name_of_a_file_with_a_template():
+    file = DataFile(path="x.mat", template="{features}.mat", size=8)
+    assert file.of({"features": "x"}) is file
+    other = file.of({"features": "y", "more": 1})
+    assert (other.path, other.size) == ("y.mat", None)
+    plain = DataFile(path="x.mat")
+    assert plain.of({}) is plain
+
+
 def test_digest_is_computed_once_for_each_state_of_a_file(root):
     read = []
     one = spec(DataFile(path="x.mat", sha256=DIGEST))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlzoo.config import Config
-    from mlzoo.contracts import Model, TaskData
+    from mlzoo.contracts import Finding, Model, TaskData
     from mlzoo.errors import MlzooError
     from mlzoo.experiment import Result, evaluate, load_dataset, predict, resume, run
     from mlzoo.hookspecs import hookimpl
@@ -33,6 +33,7 @@ _HOMES = {
     "DataFile": "mlzoo.specs",
     "DatasetSpec": "mlzoo.specs",
     "EvaluatorSpec": "mlzoo.specs",
+    "Finding": "mlzoo.contracts",
     "Metric": "mlzoo.specs",
     "MlzooError": "mlzoo.errors",
     "Model": "mlzoo.contracts",
@@ -84,6 +85,7 @@ __all__ = [
     "DataFile",
     "DatasetSpec",
     "EvaluatorSpec",
+    "Finding",
     "Metric",
     "MlzooError",
     "Model",

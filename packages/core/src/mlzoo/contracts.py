@@ -7,7 +7,8 @@ class its models read and the prediction arrays its evaluators read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,17 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class TaskData(Protocol):
-    """What ``DatasetSpec.load`` returns, whatever the task."""
+    """What ``DatasetSpec.load`` returns, whatever the task.
+
+    The members below are required. The core also uses, where they exist:
+
+    - ``validation``: task data of its own, or None, where validation needs another training set (in
+      zero-shot learning the val classes must be unseen). Its ``test`` stands for val: under the rule
+      ``val`` a model is trained on it to find the best epoch, then another on the whole data so far.
+    - ``incomparable``: why the published numbers do not speak of these data; empty if they do.
+    - ``family()``: hex digest of what all repetitions of a dataset (``DatasetSpec.repeats``, e.g. its
+      random splits) share: runs on one family are reported together. The fingerprint if omitted.
+    """
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -64,3 +75,21 @@ class Model(Protocol):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Strict: a missing or unexpected key is an error."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a dataset's doctor looked at.
+
+    Attributes:
+        level: ``error`` if the data cannot be used so, ``warning`` if results would mislead, ``note``
+            if a person should know.
+        subject: what was looked at: a file, a key, a count.
+        text: what was found, and what was expected if that differs.
+        fix: what to do or to type.
+    """
+
+    level: Literal["ok", "note", "warning", "error"]
+    subject: str
+    text: str
+    fix: str = ""

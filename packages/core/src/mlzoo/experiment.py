@@ -20,6 +20,7 @@ from mlzoo.registry import registry, resolve
 from mlzoo.run_directory import RunInfo, RunRecord
 from mlzoo.run_status import Interrupted
 from mlzoo.scoring import load_best, score_all
+from mlzoo.search import choice_of, score_again
 from mlzoo.session import Settings, build, continued, prepare, require_same_data, started
 
 DEFAULT_OUT = Path("runs")
@@ -225,6 +226,12 @@ def evaluate(
             model = build(plan, data, choose_device(device))
             model.load_state_dict(trained)
         scored = score_all(plan, model, data, only=only)
+        validation = getattr(data, "validation", None)
+        own = plan.dataset.name == record.config["dataset"] and select == "best"
+        if own and validation is not None and choice_of(record.directory):
+            searched = build(plan, validation, choose_device(device))
+            found = score_again(plan, searched, validation, record.directory, only)
+            scored = {**found, **scored}
     return {split: metrics for split, (metrics, _) in scored.items()}
 
 

@@ -28,6 +28,7 @@ class Progress:
         self.quiet = quiet
         self.log_file: Path | None = None
         self._started = time.monotonic()
+        self._title, self._tenth = "", 0
 
     def message(self, text: str) -> None:
         """A line for the person and the log."""
@@ -46,8 +47,9 @@ class Progress:
         print(text, file=self.stream, flush=True)
 
     def begin(self, title: str, total: int, done: int) -> None:
-        """Training starts, or goes on after ``done`` epochs."""
+        """Training starts, or goes on after ``done`` epochs; or other work of ``total`` things."""
         self._started = time.monotonic()
+        self._title, self._tenth = title, 10 * done // total if total else 0
 
     def step(self, epoch: int, values: Mapping[str, float]) -> None:
         """A step was logged."""
@@ -55,6 +57,14 @@ class Progress:
     def epoch(self, epoch: int, total: int, values: Mapping[str, float]) -> None:
         """An epoch is complete."""
         self.message(self._line(epoch, total, values))
+
+    def counted(self, done: int, total: int) -> None:
+        """So many things of those announced are done: a line at every tenth part of them."""
+        tenth = 10 * done // total
+        if tenth > self._tenth:
+            self._tenth = tenth
+            seconds = time.monotonic() - self._started
+            self.message(f"{self._title} {done}/{total}  [{seconds:.0f} s]")
 
     def _line(self, epoch: int, total: int, values: Mapping[str, float]) -> str:
         seconds = time.monotonic() - self._started
@@ -102,6 +112,10 @@ class BarProgress(Progress):
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=epoch, values=format_values(values))
         self.note(self._line(epoch, total, values))  # the person sees the bar
+
+    def counted(self, done: int, total: int) -> None:
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done)
 
     def end(self) -> None:
         if self._bar is not None:

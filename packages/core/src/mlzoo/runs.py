@@ -19,7 +19,7 @@ from mlzoo.progress import Progress
 from mlzoo.ranks import every_rank, mean_over_ranks, require_equal_parameters
 from mlzoo.rng import epoch_generator, preserved_rng, rng_state, seed_rank, set_rng_state
 from mlzoo.run_status import StopRequested
-from mlzoo.selection import Selector
+from mlzoo.selection import HONEST_UNDER_TEST, Selector
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -45,6 +45,7 @@ class Run:
         device: where to train.
         epoch: the current epoch, from 1.
         step: optimisation steps logged so far, over all epochs.
+        epochs_done: epochs closed in this process, without those before it was resumed.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Run:
         score: Callable[[Model, str], dict[str, float]],
         progress: Progress,
         stop_after: int | None = None,
+        title: str = "training",
     ) -> None:
         self.directory = directory
         self.seed = seed
@@ -68,6 +70,8 @@ class Run:
         self.selector = selector
         self.main_metric = main_metric
         self.stopped = ""
+        self.epochs_done = 0
+        self._title = title
         self._score = score
         self._progress = progress
         self._stop_after = stop_after
@@ -83,6 +87,13 @@ class Run:
     def checkpoints(self) -> Path:
         """The folder of ``last.pt`` and ``best.pt``."""
         return self.directory / "checkpoints"
+
+    @property
+    def chosen_epoch(self) -> int | None:
+        """The best epoch of the search on validation data, if there was one and the rule is val. More
+        epochs than that are not trained. A method whose "epochs" are points of a grid computes this
+        one alone."""
+        return self.selector.chosen_epoch
 
     @property
     def processes(self) -> int:
@@ -120,7 +131,7 @@ class Run:
         return epoch_generator(self.seed, epoch)
 
     def epochs(self, count: int, **state: Any) -> Iterator[int]:
-        """Yield the epochs 1..count that are still to do.
+        """Yield the epochs 1..count that are still to do, or up to the one that a search has chosen.
 
         Everything in ``state`` (``model=self, optimizer=optimizer, ...``) must have ``state_dict`` and
         ``load_state_dict``: it is restored when a run is resumed and saved after every epoch, with the
@@ -129,7 +140,8 @@ class Run:
         """
         done = self._restore(state)
         self._require_prepared_networks()
-        self._progress.begin("training", count, done)
+        count = min(count, self.chosen_epoch or count)
+        self._progress.begin(self._title, count, done)
         try:
             for number, epoch in enumerate(range(done + 1, count + 1), start=1):
                 if self.stopped:
@@ -137,6 +149,7 @@ class Run:
                 self.epoch = epoch
                 yield epoch
                 self._close_epoch(epoch, count, state)
+                self.epochs_done += 1
                 if number == self._stop_after and epoch < count and not self.stopped:
                     plural = "" if number == 1 else "s"
                     raise StopRequested(f"stopped after {number} epoch{plural}, as asked")
@@ -176,10 +189,16 @@ class Run:
                 scores[split] = self.on_main(partial(self._score, model, split))
             self._log.append({"epoch": self.epoch, "split": split, **scores[split]})
             self._evaluated[f"{split} {self.main_metric}"] = scores[split][self.main_metric]
-        for best in self.selector.watched:
-            if best.offer(self.epoch, scores[best.split][self.main_metric]):
-                state = {"model": model.state_dict(), "epoch": self.epoch, "finished": False}
-                self.on_main(partial(save_checkpoint, self.checkpoints / best.file, state))
+        kept = [
+            best.file
+            for best in self.selector.watched
+            if best.offer(self.epoch, scores[best.split][self.main_metric])
+        ]
+        if self.epoch == self.selector.honest_epoch:
+            kept.append(HONEST_UNDER_TEST)
+        for file in kept:
+            state = {"model": model.state_dict(), "epoch": self.epoch, "finished": False}
+            self.on_main(partial(save_checkpoint, self.checkpoints / file, state))
         return scores[self.selector.scored[0]] if scores else {}
 
     def message(self, text: str) -> None:

@@ -10,7 +10,8 @@ from mlzoo.checkpoints import load_checkpoint, save_checkpoint
 from mlzoo.errors import CheckpointError, MlzooError, PluginError, RunError, UsageError
 from mlzoo.files import write_arrays
 from mlzoo.registry import resolve
-from mlzoo.selection import HONEST_UNDER_TEST, LABELS
+from mlzoo.selection import HONEST_UNDER_TEST, LABELS, RETRAINED
+from mlzoo.tables import write_tables
 from mlzoo.verdict import judge
 
 if TYPE_CHECKING:
@@ -66,44 +67,77 @@ def score_all(
     return {split: score(plan, model, data, split, only) for split in splits}
 
 
-def results_of(plan: Plan, model: Model, data: TaskData, run: Run) -> dict[str, Any]:
-    """Score the selected weights, store predictions, and say everything a number needs."""
-    rule = plan.options.run.select
-    epoch = _select(model, run, "best.pt", run.epoch)
-    scored = score_all(plan, model, data)
+def store_scores(
+    plan: Plan, data: TaskData, run: Run, directory: Path, scored: Scored
+) -> dict[str, dict[str, float]]:
+    """Keep predictions and tables in the run's folder; returns the metrics by split."""
     for split, (_, predictions) in scored.items():
-        write_arrays(run.directory / "predictions" / f"{split}.npz", predictions)
-    metrics = {split: values for split, (values, _) in scored.items()}
+        write_arrays(directory / "predictions" / f"{split}.npz", predictions)
+        entries = plan.evaluator_entries
+        for problem in write_tables(entries, split, predictions, data, directory):
+            run.message(problem)
+    return {split: values for split, (values, _) in scored.items()}
+
+
+def results_of(
+    plan: Plan,
+    model: Model,
+    data: TaskData,
+    run: Run,
+    searched: Mapping[str, Mapping[str, float]] | None = None,
+) -> dict[str, Any]:
+    """Score the selected weights, store predictions and tables, and say everything a number needs.
+
+    ``searched`` are metrics of val from the search that chose the epoch.
+    """
+    rule = plan.options.run.select
+    epoch = select_weights(model, run, "best.pt", run.epoch)
+    scored = store_scores(plan, data, run, run.directory, score_all(plan, model, data))
+    metrics = {**(searched or {}), **scored}
+    label = RETRAINED if run.chosen_epoch else LABELS[rule]
     results: dict[str, Any] = {
         "model": plan.model.name,
         "dataset": plan.dataset.name,
         "task": plan.model.task,
         "seed": plan.options.run.seed,
-        "selection": {"rule": rule, "label": LABELS[rule], "epoch": epoch},
+        "selection": {"rule": rule, "label": label, "epoch": epoch},
         "evaluators": {spec.name: spec.version for spec in plan.evaluators},
         "plugins": {p.distribution: p.version for p in plan.plugins},
         "main_metric": plan.main_metric,
         "metrics": metrics,
         "references": {name: dict(values) for name, values in data.references().items()},
-        "data": {"fingerprint": data.fingerprint(), "limited": plan.options.run.limit is not None},
+        "data": {
+            **_identity(plan, data),
+            "limited": plan.options.run.limit is not None,
+            "incomparable": getattr(data, "incomparable", ""),
+        },
     }
-    if rule == "test" and len(run.selector.watched) > 1:
-        epoch = _select(model, run, HONEST_UNDER_TEST, run.epoch)
+    if rule == "test" and (run.checkpoints / HONEST_UNDER_TEST).exists():
+        epoch = select_weights(model, run, HONEST_UNDER_TEST, run.epoch)
         honest = {split: values for split, (values, _) in score_all(plan, model, data).items()}
         results["honest"] = {
             "rule": "val",
-            "label": LABELS["val"],
+            "label": RETRAINED if run.selector.honest_epoch else LABELS["val"],
             "epoch": epoch,
             "metrics": honest,
             "selection_inflation": {
                 name: metrics["test"][name] - honest["test"][name] for name in honest["test"]
             },
         }
-    results["published"] = judge(plan.model, results, plan.departures())
+    results["published"] = judge(plan.model, results, plan.options.values, plan.departures())
     return results
 
 
-def _select(model: Model, run: Run, file: str, last_epoch: int) -> int:
+def _identity(plan: Plan, data: TaskData) -> dict[str, Any]:
+    """Which data these were, and which repetition of which family."""
+    facts: dict[str, Any] = {"fingerprint": data.fingerprint()}
+    if repeat := plan.repeat:
+        family = getattr(data, "family", data.fingerprint)
+        facts |= {"family": family(), "repeat": repeat}
+    return facts
+
+
+def select_weights(model: Model, run: Run, file: str, last_epoch: int) -> int:
     """Put the selected weights into the model, finish them, and keep them as scored."""
     path = run.checkpoints / file
     epoch, finished = last_epoch, False

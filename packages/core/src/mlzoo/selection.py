@@ -15,6 +15,9 @@ LABELS: dict[Selection, str] = {
     "last": "last epoch",
     "test": "selected on test data",
 }
+RETRAINED = "best epoch on validation data, then trained on all training data"
+"""The label of ``val`` where validation has a training set of its own."""
+
 HONEST_UNDER_TEST = "best-val.pt"
 
 
@@ -44,21 +47,36 @@ class Selector:
 
     ``val`` keeps the best epoch on val; ``test`` keeps the best on test and, beside it, the best on
     val, so that the inflation between them can be stated; ``last`` keeps none.
+
+    After a search (:mod:`mlzoo.search`) the epoch that val chose is known: ``val`` trains so far and
+    keeps what that gives, ``test`` keeps the weights of that epoch beside its own.
+
+    Args:
+        chosen: the epoch that the search has found.
     """
 
-    def __init__(self, rule: Selection, splits: Sequence[str], higher_is_better: bool) -> None:
-        has_val = "val" in splits
-        if rule == "val" and not has_val:
+    def __init__(
+        self,
+        rule: Selection,
+        splits: Sequence[str],
+        higher_is_better: bool,
+        chosen: int | None = None,
+    ) -> None:
+        self.chosen_epoch = chosen if rule == "val" else None
+        self.honest_epoch = chosen if rule == "test" else None
+        has_val = "val" in splits and chosen is None
+        if rule == "val" and chosen is None and not has_val:
             raise UsageError(
                 "the data has no val split to select on.", "Choose --select last, or --select test."
             )
         self.rule = rule
-        kept = {"val": ["val"], "test": ["test", "val"] if has_val else ["test"], "last": []}[rule]
+        by_val = ["val"] if has_val else []
+        kept = {"val": by_val, "test": ["test", *by_val], "last": []}[rule]
         files = ["best.pt", HONEST_UNDER_TEST]
         self.watched = [
             Best(split, file, higher_is_better) for split, file in zip(kept, files, strict=False)
         ]
-        self.scored: list[str] = kept or (["val"] if has_val else [])
+        self.scored: list[str] = kept or by_val
 
     def state_dict(self) -> dict[str, Any]:
         """JSON values for the checkpoint."""

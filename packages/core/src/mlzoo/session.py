@@ -25,8 +25,9 @@ from mlzoo.run_directory import (
     removed_unless_begun,
     write_environment,
 )
-from mlzoo.run_status import keeping_status, taking_part
+from mlzoo.run_status import StopRequested, keeping_status, taking_part
 from mlzoo.scoring import results_of, score
+from mlzoo.search import Choice, choice_of, conclude, search_run, validation_of
 from mlzoo.selection import Selector
 
 if TYPE_CHECKING:
@@ -59,22 +60,27 @@ class Settings:
 
 @dataclass(frozen=True)
 class Ready:
-    """Everything a run needs, found acceptable before its folder exists."""
+    """Everything a run needs, found acceptable before its folder exists.
+
+    ``model`` is the first to be trained: on ``validation``, if the epoch has to be searched there.
+    """
 
     plan: Plan
     data: TaskData
+    validation: TaskData | None
     model: Model
+    machine: Machine
     accelerator: Accelerator
-    selector: Selector
     facts: Mapping[str, Any]
 
 
 def prepare(plan: Plan, data: TaskData, machine: Machine) -> Ready:
     """Everything that can be refused, and what ``run.json`` will say."""
-    better = plan.metrics[plan.main_metric].higher_is_better
-    selector = Selector(plan.options.run.select, data.splits, better)
+    validation = validation_of(plan, data)
+    if validation is None:
+        _selector(plan, data, None)
     accelerator = accelerator_for(machine, plan.options.run.precision)
-    model = build(plan, data, str(accelerator.device))
+    model = build(plan, data if validation is None else validation, str(accelerator.device))
     facts = {
         **machine_facts(plan.plugins),
         "device": choose_device(machine.device),
@@ -83,7 +89,13 @@ def prepare(plan: Plan, data: TaskData, machine: Machine) -> Ready:
         "data_dir": str(data_root(plan.data_dir).resolve()),
         "data": {"fingerprint": data.fingerprint(), **data.describe()},
     }
-    return Ready(plan, data, model, accelerator, selector, facts)
+    return Ready(plan, data, validation, model, machine, accelerator, facts)
+
+
+def _selector(plan: Plan, data: TaskData, choice: Choice | None) -> Selector:
+    better = plan.metrics[plan.main_metric].higher_is_better
+    chosen = choice.epoch if choice else None
+    return Selector(plan.options.run.select, data.splits, better, chosen)
 
 
 def build(plan: Plan, data: TaskData, device: str) -> Model:
@@ -175,24 +187,76 @@ def _open_session(info: RunInfo, facts: Mapping[str, Any], progress: Progress) -
 
 
 def _train(ready: Ready, directory: Path, info: RunInfo, settings: Settings) -> Kept:
+    main = ready.accelerator.is_main_process
+    progress = _progress(directory, settings) if main else Progress(quiet=True)
+    settings = replace(settings, progress=progress)
+    with keeping_status(info, directory, progress) if main else taking_part():
+        if ready.validation is None:
+            results = _fit_and_score(ready, directory, settings, None)
+        else:
+            choice, settings = _search(ready, ready.validation, directory, settings)
+            results = _fit_and_score(_afresh(ready), directory, settings, choice)
+    return directory, results
+
+
+def _search(
+    ready: Ready, validation: TaskData, directory: Path, settings: Settings
+) -> tuple[Choice, Settings]:
+    """The epoch that validation chooses, and what is left of ``stop_after``."""
+    plan, accelerator, progress = ready.plan, ready.accelerator, settings.progress
+    assert progress is not None
+    known = on_main(accelerator, lambda: choice_of(directory))
+    if known is not None:
+        return known, settings
+    left = settings.stop_after
+    run = search_run(
+        plan,
+        validation,
+        directory,
+        accelerator=accelerator,
+        progress=progress,
+        stop_after=left,
+    )
+    ready.model.fit(run)
+    with run.plain_networks():
+        choice = run.on_main(lambda: conclude(plan, ready.model, validation, run, directory))
+    progress.message(
+        f"validation chooses epoch {choice.epoch} "
+        f"({plan.main_metric} {choice.metrics['val'][plan.main_metric]:.4g}): training on all data"
+    )
+    if left is not None and run.epochs_done >= left:
+        raise StopRequested(f"stopped after {left} epochs, as asked")
+    return choice, replace(settings, stop_after=left and left - run.epochs_done)
+
+
+def _afresh(ready: Ready) -> Ready:
+    """For the training after a search, as if there had been none."""
+    accelerator = accelerator_for(ready.machine, ready.plan.options.run.precision)
+    model = build(ready.plan, ready.data, str(accelerator.device))
+    return replace(ready, model=model, accelerator=accelerator)
+
+
+def _fit_and_score(
+    ready: Ready, directory: Path, settings: Settings, choice: Choice | None
+) -> dict[str, Any]:
     from mlzoo.runs import Run
 
-    plan, model, data, accelerator = ready.plan, ready.model, ready.data, ready.accelerator
-    main = accelerator.is_main_process
-    progress = _progress(directory, settings) if main else Progress(quiet=True)
+    plan, model, data = ready.plan, ready.model, ready.data
+    progress = settings.progress
+    assert progress is not None
     run = Run(
         directory,
         seed=plan.options.run.seed,
-        accelerator=accelerator,
-        selector=ready.selector,
+        accelerator=ready.accelerator,
+        selector=_selector(plan, data, choice),
         main_metric=plan.main_metric,
         score=lambda m, split: score(plan, m, data, split)[0],
         progress=progress,
         stop_after=settings.stop_after,
     )
 
-    def conclude() -> dict[str, Any]:
-        results = results_of(plan, model, data, run)
+    def conclude_run() -> dict[str, Any]:
+        results = results_of(plan, model, data, run, choice.metrics if choice else None)
         write_json(directory / "results.json", results)
         if settings.figures:
             record = RunRecord(directory, data)
@@ -200,8 +264,6 @@ def _train(ready: Ready, directory: Path, info: RunInfo, settings: Settings) -> 
                 progress.message(problem)
         return results
 
-    with keeping_status(info, directory, progress) if main else taking_part():
-        model.fit(run)
-        with run.plain_networks():
-            results = run.on_main(conclude)
-    return directory, results
+    model.fit(run)
+    with run.plain_networks():
+        return run.on_main(conclude_run)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -57,7 +57,11 @@ class Paper:
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """One number as printed in a paper. ``verified`` is true only if somebody saw it in ``source``."""
+    """One number as printed in a paper. ``verified`` is true only if somebody saw it in ``source``.
+
+    ``options`` are those under which it was reached, where that is not the dataset's preset, e.g.
+    ``{"features": "finetuned"}``.
+    """
 
     dataset: str
     metric: str
@@ -67,6 +71,7 @@ class Published:
     verified: bool
     tolerance: float
     split: str = "test"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +80,8 @@ class DataFile:
 
     Attributes:
         path: where it lies; the name's ending says what kind of archive it is.
+        template: the path as it follows from the dataset's options, e.g. ``"{features}.mat"``, where
+            they decide; ``path`` is what their defaults give.
         size: in bytes.
         sha256: its digest in hexadecimal.
         url: given only where the file may be linked; http or https.
@@ -86,6 +93,7 @@ class DataFile:
     """
 
     path: str
+    template: str = ""
     layout: str = ""
     size: int | None = None
     sha256: str | None = None
@@ -101,6 +109,11 @@ class DataFile:
             raise ValueError(f"DataFile url must be http or https, got {self.url!r}")
         if self.sha256 is not None and not _SHA256.fullmatch(self.sha256):
             raise ValueError(f"DataFile sha256 must be 64 hexadecimal digits, got {self.sha256!r}")
+
+    def of(self, options: Mapping[str, Any]) -> DataFile:
+        """The file that these options of the dataset ask for."""
+        path = self.template.format(**options) if self.template else self.path
+        return self if path == self.path else replace(self, path=path, size=None, sha256=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,11 +138,21 @@ class DatasetSpec:
         config: Ref to the pydantic class of its options (split version and the like), or None.
         files: what must lie below ``<data root>/<name>``; empty for embedded data. Files that name a
             ``layout`` are alternatives: all files of one layout are enough.
-        prepare: Ref ``(root, options) -> None``, raw files to ready files.
+        prepare: Ref ``(root: Path, options: Config, progress: Progress) -> Mapping[str, object]`` for
+            ``mlzoo data prepare``: makes the dataset's files from raw ones, whole or not at all, and
+            returns facts of what was made (JSON values).
+        prepare_config: Ref to the pydantic class of the options of ``prepare``, or None: it then gets
+            None.
+        doctor: Ref ``(root: Path, options: Config) -> Sequence[Finding]`` for ``mlzoo data doctor``:
+            which variant a copy is, what it may be compared with and what is wrong with it. Without
+            one, the files are looked for and loaded.
         demo: Ref ``(root: Path, seed: int) -> Mapping[str, object]``; writes a small dataset in the
             real file format with a planted answer, and returns what was planted.
         embedded: needs no files at all.
         versions: known split versions.
+        repeats: name of an integer option whose values are repetitions of one experiment, such as
+            ``"split"`` where a benchmark has thirty random splits. ``mlzoo run`` then offers it in the
+            plural (``--splits 1-30``), and a report takes the mean over these runs.
     """
 
     name: str
@@ -139,16 +162,27 @@ class DatasetSpec:
     config: Ref | None = None
     files: tuple[DataFile, ...] = ()
     prepare: Ref | None = None
+    prepare_config: Ref | None = None
+    doctor: Ref | None = None
     demo: Ref | None = None
     embedded: bool = False
     versions: tuple[str, ...] = ()
+    repeats: str | None = None
     paper: Paper | None = None
     homepage: str = ""
     licence: str = ""
 
     def __post_init__(self) -> None:
         _check_name(self, name=self.name, task=self.task)
-        _check_ref(self, load=self.load, config=self.config, prepare=self.prepare, demo=self.demo)
+        _check_ref(
+            self,
+            load=self.load,
+            config=self.config,
+            prepare=self.prepare,
+            prepare_config=self.prepare_config,
+            doctor=self.doctor,
+            demo=self.demo,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +203,7 @@ class ModelSpec:
             model has its selected weights, ``data`` is what it was trained with; ``progress.message``
             takes what the person should know. It must not read a label.
         weights: Ref that imports official checkpoints.
+        deterministic: nothing in it is drawn at random: every seed gives the same weights.
         budget: one line of measured time and memory.
     """
 
@@ -184,6 +219,7 @@ class ModelSpec:
     figures: Mapping[str, Ref] = field(default_factory=dict)
     predict: Ref | None = None
     weights: Ref | None = None
+    deterministic: bool = False
     budget: str = ""
 
     def __post_init__(self) -> None:
@@ -207,6 +243,10 @@ class EvaluatorSpec:
     Attributes:
         score: Ref ``(predictions: Mapping[str, ndarray], data: TaskData) -> dict[str, float]``.
         metrics: every key that ``score`` returns; exactly one evaluator of a task has the main metric.
+        tables: Ref ``(predictions, data) -> Mapping[str, Sequence | ndarray]`` by name: what numbers
+            for the whole split leave out, such as each class's accuracy. Named columns of equal
+            length; NaN or None is an empty cell. A finished run keeps them as
+            ``tables/<split>-<name>.csv``, ``mlzoo report RUN --table NAME`` shows them.
         version: raised whenever a value may change.
     """
 
@@ -215,14 +255,18 @@ class EvaluatorSpec:
     task: str
     score: Ref
     metrics: Mapping[str, Metric]
+    tables: Mapping[str, Ref] = field(default_factory=dict)
     version: str = "1"
 
     def __post_init__(self) -> None:
         _check_name(self, name=self.name, task=self.task)
+        _check_name(self, **{f"tables[{name!r}]": name for name in self.tables})
         _check_ref(self, score=self.score)
+        _check_ref(self, **{f"tables[{name!r}]": ref for name, ref in self.tables.items()})
         if not self.metrics:
             raise ValueError("EvaluatorSpec metrics must name at least one metric")
         object.__setattr__(self, "metrics", MappingProxyType(dict(self.metrics)))
+        object.__setattr__(self, "tables", MappingProxyType(dict(self.tables)))
 
 
 Spec: TypeAlias = DatasetSpec | ModelSpec | EvaluatorSpec
@@ -230,8 +274,10 @@ Spec: TypeAlias = DatasetSpec | ModelSpec | EvaluatorSpec
 
 def refs_of(spec: Spec) -> Iterator[tuple[str, Ref]]:
     """Every Ref of a spec with the name of its field."""
-    for name in ("load", "config", "prepare", "demo", "factory", "predict", "weights", "score"):
+    datasets = ("load", "config", "prepare", "prepare_config", "doctor", "demo")
+    for name in (*datasets, "factory", "predict", "weights", "score"):
         ref = getattr(spec, name, None)
         if ref is not None:
             yield name, ref
     yield from getattr(spec, "figures", {}).items()
+    yield from getattr(spec, "tables", {}).items()

@@ -15,29 +15,43 @@ Verdict = Literal["consistent (one seed)", "below", "above", "not comparable"]
 
 
 def judge(
-    model: ModelSpec, results: Mapping[str, Any], departures: Sequence[str]
+    model: ModelSpec,
+    results: Mapping[str, Any],
+    options: Mapping[str, Any],
+    departures: Sequence[str],
 ) -> list[dict[str, Any]]:
     """Every published number of the run's dataset beside ours, with verdict and reason.
 
-    ``departures`` are the options in which the run differs from its preset.
+    Args:
+        options: the run's, all of them.
+        departures: those in which it differs from its preset.
     """
     return [
-        _judge_one(number, results, departures)
+        _judge_one(number, results, options, departures)
         for number in model.published
         if number.dataset == results["dataset"]
     ]
 
 
 def _judge_one(
-    number: Published, results: Mapping[str, Any], departures: Sequence[str]
+    number: Published,
+    results: Mapping[str, Any],
+    options: Mapping[str, Any],
+    departures: Sequence[str],
 ) -> dict[str, Any]:
     ours = results["metrics"].get(number.split, {}).get(number.metric)
+    others = [f"{k}={v}" for k, v in number.options.items() if options.get(k) != v]
+    departures = [key for key in departures if key not in number.options]
     verdict: Verdict
     reason = ""
     if ours is None:
         verdict, reason = "not comparable", f"the run has no {number.metric} on {number.split}"
     elif results["data"]["limited"]:
         verdict, reason = "not comparable", "the run used limited data"
+    elif results["data"].get("incomparable"):
+        verdict, reason = "not comparable", results["data"]["incomparable"]
+    elif others:
+        verdict, reason = "not comparable", f"published with {', '.join(others)}"
     elif departures:
         verdict, reason = (
             "not comparable",
@@ -56,6 +70,7 @@ def _judge_one(
         "published": number.value,
         "source": number.source,
         "verified": number.verified,
+        "options": dict(number.options),
         "ours": ours,
         "verdict": verdict,
         "reason": reason,

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
-from contextlib import redirect_stdout
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 from mlzoo.cli import completion
 from mlzoo.cli.byte_progress import byte_progress, checking
+from mlzoo.cli.data_doctor import data_doctor
+from mlzoo.cli.dataset_commands import DatasetGroup, dataset_command, fact_rows
 from mlzoo.cli.download import download
 from mlzoo.cli.output import check_task, installed, json_option, print_json, print_table
+from mlzoo.cli.prepare import prepare
 from mlzoo.data.manifest import human_size
 from mlzoo.errors import UsageError
 from mlzoo.plugins import Registered
+
+if TYPE_CHECKING:
+    from mlzoo.config import Config
 
 _data_dir = click.option(
     "--data-dir",
@@ -29,10 +31,11 @@ _data_dir = click.option(
 
 @click.group()
 def data() -> None:
-    """Look at datasets, download and verify their files, write demo data."""
+    """Look at datasets, download, verify, examine and prepare their files, write demo data."""
 
 
-data.add_command(download)
+for command in (download, prepare, data_doctor):
+    data.add_command(command)
 
 
 @data.command("list")
@@ -158,27 +161,11 @@ def demo(name: str, folder: Path, seed: int, as_json: bool) -> None:
         )
 
 
-class _ShowGroup(click.Group):
-    """Datasets as sub-commands, so that each has its own options."""
+class _ShowGroup(DatasetGroup):
+    def command_of(self, entry: Registered) -> click.Command:
+        from mlzoo.planning import dataset_config
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return [entry.spec.name for entry in installed().datasets]
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Datasets"):
-            formatter.write_dl([(r.spec.name, r.spec.summary) for r in installed().datasets])
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        with redirect_stdout(sys.stderr):  # what a plugin prints is neither help nor a completion
-            return args[0], _show_command(installed().dataset(args[0])), args[1:]
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        named = completion.matching(
-            ((r.spec.name, r.spec.summary) for r in installed().datasets), incomplete
-        )
-        return named or super().shell_complete(ctx, incomplete)
+        return dataset_command(entry, dataset_config(entry), _show)
 
 
 @data.group(cls=_ShowGroup, subcommand_metavar="NAME [OPTIONS]")
@@ -186,53 +173,15 @@ def show() -> None:
     """Load a dataset and show its counts, shapes and fingerprint."""
 
 
-def _show_command(entry: Registered) -> click.Command:
-    from mlzoo.cli.options import OptionsCommand, config_options, given_values
-    from mlzoo.config import Config, Layer, OptionSet
-    from mlzoo.planning import dataset_config
-
-    options = OptionSet(Config, dataset_config(entry))
-    name = entry.spec.name
-
-    def callback(data_dir: Path | None, as_json: bool, **params: Any) -> None:
-        resolved = options.resolve([Layer("option", given_values(options, params))])
-        _show(entry, data_dir, resolved, as_json)
-
-    defaults = config_options(options, options.resolve([]), "none", name)
-    own = [option for option in defaults if options.options[option.name or ""].owner == "dataset"]
-    return OptionsCommand(
-        name, callback=callback, help=entry.spec.summary, params=[*_common(), *own]
-    )
-
-
-def _common() -> list[click.Option]:
-    folder = click.Path(file_okay=False, path_type=Path)
-    return [
-        click.Option(["--data-dir"], type=folder, help="data root"),
-        click.Option(["--json", "as_json"], is_flag=True, help="Machine-readable output."),
-    ]
-
-
-def _rows(key: str, value: Any) -> list[list[str]]:
-    """A fact, or a row for each part of one that has parts."""
-    if not isinstance(value, Mapping):
-        return [[key, str(value)]]
-    return [row for name, part in value.items() for row in _rows(f"{key}.{name}", part)]
-
-
-def _show(entry: Registered, data_dir: Path | None, resolved: Any, as_json: bool) -> None:
+def _show(entry: Registered, options: Config | None, data_dir: Path | None, as_json: bool) -> None:
     from mlzoo.planning import load
 
-    loaded = load(entry, data_dir, resolved.dataset)
+    loaded = load(entry, data_dir, options)
     facts = {**loaded.describe(), "fingerprint": loaded.fingerprint()}
     references = {name: dict(values) for name, values in loaded.references().items()}
     if as_json:
         print_json({**facts, "references": references})
         return
-    print_table(
-        ["fact", "value"],
-        [row for key, value in facts.items() for row in _rows(key, value)],
-        title=entry.spec.name,
-    )
+    print_table(["fact", "value"], fact_rows(facts), title=entry.spec.name)
     for metric, values in references.items():
         click.echo(f"{metric}: " + ", ".join(f"{k} {v:.4g}" for k, v in values.items()))

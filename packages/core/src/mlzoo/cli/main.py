@@ -37,7 +37,7 @@ COMMANDS = {
     "report": ("mlzoo.cli.report:report", "Compare runs in one table: mean, spread, published."),
     "data": (
         "mlzoo.cli.data:data",
-        "Look at datasets, download and verify files, write demo data.",
+        "Look at datasets, download, verify and prepare files, write demo data.",
     ),
     "plugin": ("mlzoo.cli.plugin:plugin", "Begin a plugin, check one, see what is wrong."),
     "completion": ("mlzoo.cli.completion:completion", "Script that completes words in your shell."),

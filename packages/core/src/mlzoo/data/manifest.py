@@ -45,7 +45,11 @@ def status(spec: DatasetSpec, root: Path) -> list[FileStatus]:
 
     Of several layouts, only the files of the one nearest to being whole are told.
     """
-    folder = dataset_folder(root, spec.name)
+    return status_in(spec, dataset_folder(root, spec.name))
+
+
+def status_in(spec: DatasetSpec, folder: Path) -> list[FileStatus]:
+    """The same for a dataset's own folder, wherever it lies."""
     return _of_one_layout([_look(file, folder, spec) for file in spec.files])
 
 
