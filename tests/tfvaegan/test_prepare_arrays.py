@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from mlzoo.progress import Progress
 from mlzoo_tfvaegan.demo import write_cub_demo
 from mlzoo_tfvaegan.mat_writing import write_splits
 from mlzoo_tfvaegan.prepare_arrays import prepare_arrays
+from mlzoo_tfvaegan.prepare_config import PrepareOptions
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "zero-shot" / "CUB"
 NAMES = ["cat", "great tit", "emu", "fox"]
@@ -26,7 +26,6 @@ LABEL = np.array([0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 3, 3])
 FEATURES = np.arange(60, dtype=np.float32).reshape(12, 5) / 7
 ATTRIBUTES = np.array([[1, 0, 2], [0, 3, 1], [4, 4, 0], [0, 0, 5]], dtype=np.float64)
 ROWS = {"trainval": [0, 1, 3, 4], "test_seen": [2, 5], "test_unseen": [6, 7, 8, 9, 10, 11]}
-FIELDS = "features labels label_base attributes class_names splits image_files order"
 
 
 @dataclass(frozen=True)
@@ -58,10 +57,8 @@ class Case:
         return self.folder / "made"
 
     def prepare(self, **options: Any) -> dict[str, Any]:
-        given = dict.fromkeys(FIELDS.split()) | {"name": "res101", "embedding": "att"}
-        values = SimpleNamespace(**(given | self.options | options))
-        self.log.truncate(0)
-        return dict(prepare_arrays(self.root, values, Progress(self.log)))  # type: ignore[arg-type]
+        values = PrepareOptions(**(self.options | options))
+        return dict(prepare_arrays(self.root, values, Progress(self.log)))
 
     def refuse(self, *expected: str, kind: type[MlzooError] = DataError, **options: Any) -> None:
         """One error that says all this, and nothing is written."""
@@ -215,6 +212,16 @@ def test_unseen_classes_alone_hold_out_a_part_of_the_others(
     assert sorted(rows["trainval"] + rows["test_seen"]) == list(range(6))
     assert facts["split"] == "test_seen drawn with seed 0: 20% of every seen class"
     assert facts["split"] in case.log.getvalue()
+
+
+def test_another_seed_holds_out_others(case: Case) -> None:
+    unseen, found = case.file("u.txt", ["emu", "fox"]), set()
+    for seed in range(8):
+        case.prepare(splits=unseen, split_seed=seed, embedding=f"seed{seed}")
+        case.root.joinpath("res101.mat").unlink()
+        split = loadmat(case.root / f"seed{seed}_splits.mat")
+        found.add(tuple(locations(split)["test_seen"]))
+    assert len(found) > 1
 
 
 def test_unseen_ids_count_as_the_labels_do(case: Case) -> None:
