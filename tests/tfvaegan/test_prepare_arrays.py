@@ -266,7 +266,7 @@ AMBIGUOUS: dict[str, tuple[Callable[[Case], dict[str, Any]], tuple[str, ...]]] =
     ),
     "square features": (
         lambda c: {"features": c.file("f.npy", np.ones((12, 12)))},
-        ("f.npy is 12 x 12", "rows and columns both fit 12 labels", "constant feature"),
+        ("f.npy is 12 x 12", "rows and columns both fit 12 samples in", "constant feature"),
     ),
     "square attributes": (
         lambda c: {"attributes": c.file("a.npy", np.eye(4))},
@@ -289,6 +289,13 @@ AMBIGUOUS: dict[str, tuple[Callable[[Case], dict[str, Any]], tuple[str, ...]]] =
 def test_what_can_be_read_in_two_ways_is_refused_with_what_decides(case: Case, what: str) -> None:
     options, expected = AMBIGUOUS[what]
     case.refuse(*expected, **options(case))
+
+
+def test_features_known_to_be_rows_may_be_square(case: Case) -> None:
+    square = np.random.default_rng(0).random((12, 12))
+    options = PrepareOptions(**case.given(features=case.file("f.npy", square)).options)
+    prepare_arrays(case.root, options, Progress(case.log), by_rows=True)
+    np.testing.assert_array_equal(case.made()[0]["features"], square.T)
 
 
 @pytest.mark.parametrize("base", [0, 1])
@@ -314,7 +321,7 @@ WRONG: dict[str, tuple[Callable[[Case], dict[str, Any]], tuple[str, ...]]] = {
     "no such file": (lambda c: {"features": c.folder / "none.npy"}, ("none.npy does not exist",)),
     "features of another set": (
         lambda c: {"features": c.file("f.npy", np.ones((7, 5)))},
-        ("f.npy is 7 x 5; there are 12 labels",),
+        ("f.npy is 7 x 5; there are 12 samples in",),
     ),
     "NaN": (
         lambda c: {"features": c.file("f.npy", np.where(FEATURES > 8, np.nan, FEATURES))},
@@ -474,9 +481,16 @@ WRONG: dict[str, tuple[Callable[[Case], dict[str, Any]], tuple[str, ...]]] = {
         },
         ("have.txt names 'cat/0.jpg' more than once",),
     ),
+    "labels of another length": (
+        lambda c: {
+            "image_files": c.file("have.txt", FILES),
+            "order": c.file("want.txt", FILES[:11]),
+        },
+        ("labels.npy has 12 labels", "want.txt has 11 names"),
+    ),
     "names of another length": (
         lambda c: {"image_files": c.file("have.txt", FILES[:9])},
-        ("features.npy is 12 x 5; there are 9 names in", "have.txt"),
+        ("features.npy is 12 x 5; there are 9 samples in", "have.txt"),
     ),
 }
 

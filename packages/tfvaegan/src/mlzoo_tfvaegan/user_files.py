@@ -23,7 +23,9 @@ from mlzoo.errors import DataError
 
 Array = npt.NDArray[Any]
 TEXT = (".csv", ".tsv", ".txt")
-NUMBERS = ArraySpec(ndim=2, kinds="fiu")
+NUMBERS = ArraySpec(ndim=2, kinds="fiub")
+SURELY_COUNTS = 10
+"""Lines from which on a column 0, 1, 2, ... or 1, 2, 3, ... is taken to count them."""
 
 
 def read_matrix(path: Path, key: str) -> Array:
@@ -102,7 +104,7 @@ def read_names(path: Path) -> list[str]:
         raise _unknown_kind(path, ".json", *TEXT)
     lines = [line.strip() for line in _lines(path)]
     parts = [line.replace(",", " ", 1).split(maxsplit=1) for line in lines]
-    if all(len(part) == 2 and part[0].isdecimal() for part in parts):
+    if all(len(part) == 2 and part[0].isdecimal() and len(part[0]) < 10 for part in parts):
         counts = sorted(int(part[0]) for part in parts)
         if counts[0] in (0, 1) and counts == list(range(counts[0], counts[0] + len(lines))):
             return [part[1] for part in parts]
@@ -163,8 +165,9 @@ def _read_numbers(path: Path) -> Array:
     with readable(path, "a table of numbers"):
         table = np.loadtxt(lines[header:], delimiter=separator, ndmin=2, comments=None)
     check_array(table, NUMBERS, str(path))
-    counts = table[:, 0] - np.arange(len(table))
-    if len(table) > 2 and counts[0] in (0, 1) and (counts == counts[0]).all():
+    first = table[:, 0] - np.arange(len(table))
+    counts = first[0] in (0, 1) and (first == first[0]).all() and table.shape[1] > 1
+    if counts and len(table) >= SURELY_COUNTS:
         raise DataError(f"{path}: the first column merely counts the lines.", "Leave it out.")
     return table
 
