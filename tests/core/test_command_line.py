@@ -195,7 +195,8 @@ def test_demo_data_is_ready_to_run_and_never_replaces_anything(cli, tmp_path):
 def test_data_list_info_show_and_verify(cli, tmp_path):
     listed = json.loads(cli("data", "list", "--json").out)
     states = {row["name"]: row["state"] for row in listed["datasets"]}
-    assert states == {"toys": "embedded", "no-val": "embedded", "toy-files": "missing files"}
+    assert states.pop("toy-files") == "missing files"
+    assert set(states.values()) == {"embedded"}
     assert "--samples" in cli("data", "info", "toys").out
     shown = json.loads(cli("data", "show", "toys", "--samples", 5, "--json").out)
     assert shown["train"] == 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import mlzoo
@@ -19,7 +20,12 @@ TABLES = """
 
 def rows(predictions, data):
     errors = predictions["predicted"] - predictions["target"]
-    return {"row": np.arange(3), "name": ["a", "b|c", "007"], "error": [errors[0], None, np.nan]}
+    return {"row": np.arange(3), "name": ["a", "b|c", "007"], "error": [errors[0], None, np.nan],
+            "mixed": [1, 2.5, 1e-7]}
+
+
+def world(predictions, data):
+    return {"validation": [int(getattr(data, "validation", None) is None)]}
 
 
 def uneven(predictions, data):
@@ -36,9 +42,7 @@ def tabled(toy):
     """The made-up plugin whose evaluator makes tables."""
     module = toy.folder / "mlzoo_toy.py"
     source = module.read_text(encoding="utf-8")
-    declared = (
-        'tables={"rows": f"{ME}:rows", "uneven": f"{ME}:uneven", "failing": f"{ME}:failing"},'
-    )
+    declared = "tables={name: f'{ME}:{name}' for name in ('rows', 'world', 'uneven', 'failing')},"
     marked = source.replace('score=f"{ME}:score",', f'score=f"{{ME}}:score", {declared}')
     module.write_text(marked + TABLES, encoding="utf-8")
     registry.cache_clear()
@@ -52,22 +56,40 @@ def test_a_finished_run_keeps_a_table_of_every_scored_split_and_view(tabled) -> 
     directory = trained().directory
     kept = sorted(path.name for path in (directory / "tables").iterdir())
     splits = ("test", "test@shifted", "val", "val@shifted")
-    assert kept == sorted(f"{split}-rows.csv" for split in splits)
+    names = ("rows", "world")
+    assert kept == sorted(f"{split}-{name}.csv" for split in splits for name in names)
     first = read_table(directory, "rows", "test")["error"][0]
     shifted = read_table(directory, "rows", "test@shifted")["error"][0]
     assert shifted == pytest.approx(first + 1, abs=1e-5)
+
+
+def test_the_search_on_validation_data_leaves_tables_made_with_these_data(tabled) -> None:
+    result = mlzoo.run(
+        "toy",
+        dataset="searched",
+        select="val",
+        epochs=2,
+        progress=Progress(quiet=True),
+        figures=False,
+    )
+    for split in ("val", "test"):
+        with np.load(result.directory / "predictions" / f"{split}.npz") as kept:
+            error = kept["predicted"][0] - kept["target"][0]
+        found = read_table(result.directory, "rows", split)["error"][0]
+        assert found == pytest.approx(float(error), abs=1e-6)
+        assert read_table(result.directory, "world", split) == {"validation": [split == "val"]}
 
 
 def test_a_table_that_fails_is_told_and_costs_no_run(tabled) -> None:
     directory = trained().directory
     log = (directory / "log.txt").read_text()
     assert "table 'uneven' of mlzoo-toy 1.0 failed on test: " in log
-    assert "different length: a 1, b 2" in log
+    assert "it returned columns of different length: a 1, b 2" in log
     assert "table 'failing' of mlzoo-toy 1.0 failed on val: 'no such array'" in log
-    assert mlzoo_status(directory) == "done"
+    assert status_of(directory) == "done"
 
 
-def mlzoo_status(directory: Path) -> str:
+def status_of(directory: Path) -> str:
     return json.loads((directory / "run.json").read_text())["status"]
 
 
@@ -81,11 +103,12 @@ def test_report_shows_a_table_of_one_run_in_every_form(tabled, cli) -> None:
     assert [row["name"] for row in rows] == ["a", "b|c", "007"]
     assert isinstance(rows[0]["error"], float)
     assert [row["error"] for row in rows[1:]] == [None, None]
+    assert [row["mixed"] for row in rows] == [1, 2.5, 1e-7]
     plain = cli(*call).out.splitlines()
     assert plain[0] == f"{directory.name}: rows, test"
-    assert plain[1].split() == ["row", "name", "error"]
-    assert plain[-1].split() == ["2", "007", "-"]
-    assert "| 1 | b\\|c | - |" in cli(*call, "--format", "md").out
+    assert plain[1].split() == ["row", "name", "error", "mixed"]
+    assert plain[-1].split() == ["2", "007", "-", "1e-07"]
+    assert "| 1 | b\\|c | - | 2.5 |" in cli(*call, "--format", "md").out
     shifted = cli(*call, "--split", "val@shifted", "--format", "csv").out
     assert shifted == (directory / "tables" / "val@shifted-rows.csv").read_text()
 
@@ -138,7 +161,7 @@ def test_tables_are_declared_by_file_name_and_ref() -> None:
 
 
 def test_info_names_the_tables(tabled, cli) -> None:
-    assert "tables    rows, uneven, failing" in cli("info", "toy-error").out
+    assert "tables    rows, world, uneven, failing" in cli("info", "toy-error").out
 
 
 def test_contract_suite_misses_a_table_that_was_declared(tabled) -> None:

@@ -4,7 +4,7 @@
 
     runs/<model>-<dataset>/<time>-s<seed>-<id>/
       config.json run.json environment.txt metrics.jsonl log.txt
-      checkpoints/ predictions/ results.json figures/
+      checkpoints/ predictions/ tables/ results.json figures/
 """
 
 from __future__ import annotations

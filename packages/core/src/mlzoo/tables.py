@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 Filled: TypeAlias = dict[str, list[Cell | None]]
 FOLDER = "tables"
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?(e[+-]?[0-9]+)?")  # of JSON
 
 
 def write_tables(
@@ -40,15 +43,15 @@ def write_tables(
     texts: dict[str, str] = {}
     for entry in evaluators:
         for name, ref in entry.spec.tables.items():
-            who = f"table {name!r} of {entry.plugin}"
+            what = f"table {name!r} of {entry.plugin}"
             if name in texts:
-                problems.append(f"{who} is left out: another evaluator has one of that name")
+                problems.append(f"{what} is left out: another evaluator has one of that name")
                 continue
             try:
                 made = resolve(ref, entry.plugin)(predictions, data)
-                texts[name] = csv_text(checked_columns(made, who, gaps=True))
+                texts[name] = csv_text(checked_columns(made, "it", gaps=True))
             except Exception as error:
-                problems.append(f"{who} failed on {split}: {error}")
+                problems.append(f"{what} failed on {split}: {error}")
     for name, text in texts.items():
         (directory / FOLDER).mkdir(exist_ok=True)
         write_text(directory / FOLDER / f"{split}-{name}.csv", text)
@@ -88,14 +91,7 @@ def _hint(name: str, split: str, known: list[str]) -> str:
 
 
 def _column(cells: tuple[str, ...]) -> list[Cell | None]:
-    """Numbers if all of the column's cells are, written as numbers are: ``007`` is text."""
-    for kind in (int, float):
-        try:
-            values: list[Cell | None] = [kind(cell) if cell else None for cell in cells]
-        except ValueError:
-            continue
-        if all(
-            value is None or str(value) == cell for value, cell in zip(values, cells, strict=True)
-        ):
-            return values
-    return [cell or None for cell in cells]
+    """Numbers if all cells are written as such: ``007`` is text."""
+    if not all(_NUMBER.fullmatch(cell) for cell in cells if cell):
+        return [cell or None for cell in cells]
+    return [json.loads(cell) if cell else None for cell in cells]

@@ -2,7 +2,7 @@
 
 A model that learned from seen classes alone prefers them. Chao et al. predict
 
-    argmax over classes c of  score_c - γ · [c is seen]                                    (eq. 5)
+    argmax over classes c of  score_c - γ · [c is seen]
 
 and compare models by the curve of the accuracy on seen classes over that on unseen classes as γ goes
 from -∞ (all is called seen) to ∞ (all is called unseen), and by the area under it, AUSUC. The γ that
@@ -40,7 +40,7 @@ class SeenUnseenCurve:
 
     @property
     def area(self) -> float:
-        """AUSUC, between 0 and 1; straight lines join the points. NaN without samples of a kind."""
+        """AUSUC, between 0 and 1; straight lines join the points."""
         heights = (self.seen[1:] + self.seen[:-1]) / 2
         return float(heights @ np.diff(self.unseen))
 
@@ -53,7 +53,7 @@ def seen_unseen_curve(label: Index, scores: Scores, data: ZeroShotData) -> SeenU
     class counts until t_i, one of an unseen class from t_i on, or never.
 
     Args:
-        label: int64 [n], class ids.
+        label: int64 [n], class ids of test rows, seen and unseen ones.
         scores: [n, len(data.classes)], finite.
         data: tells which columns are seen.
     """
@@ -65,12 +65,7 @@ def seen_unseen_curve(label: Index, scores: Scores, data: ZeroShotData) -> SeenU
     # Summed from the end that is 0, so that it is exactly 0 there.
     seen = np.cumsum((weight * seen_right[order])[::-1])[::-1]
     unseen = np.cumsum(weight * unseen_right[order])
-    has_seen, has_unseen = np.isin(label, data.seen).any(), np.isin(label, data.unseen).any()
-    return SeenUnseenCurve(
-        gamma=gamma,
-        seen=np.append(seen, 0.0)[last] if has_seen else np.full(len(last), np.nan),
-        unseen=np.append(0.0, unseen)[last] if has_unseen else np.full(len(last), np.nan),
-    )
+    return SeenUnseenCurve(gamma, np.append(seen, 0.0)[last], np.append(0.0, unseen)[last])
 
 
 def calibrated(scores: Scores, data: ZeroShotData, gamma: float) -> Float64:
@@ -95,6 +90,6 @@ def _weights(label: Index, data: ZeroShotData) -> Float64:
     """What each sample [n] adds to the mean over its kind's non-empty classes of their accuracies."""
     classes, where, counts = np.unique(label, return_inverse=True, return_counts=True)
     seen = np.isin(classes, data.seen)
-    kind = np.where(seen, max(seen.sum(), 1), max((~seen).sum(), 1))
+    kind = np.where(seen, seen.sum(), (~seen).sum())
     weights: Float64 = (1 / (counts * kind))[where]
     return weights

@@ -22,7 +22,7 @@ TOP = 5
 
 
 def score(predictions: Arrays, data: ZeroShotData) -> dict[str, float]:
-    """Every number of ``mlzoo_tfvaegan.metrics.METRICS``; NaN where there is no sample to score.
+    """Every number of ``mlzoo_tfvaegan.metrics.METRICS``.
 
     Args:
         predictions: ``label`` [n], ``scores`` [n, len(data.classes)] and, optionally,

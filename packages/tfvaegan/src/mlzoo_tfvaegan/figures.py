@@ -93,12 +93,13 @@ def per_class(runs: Sequence[RunRecord]) -> Figure:
     for row, group in zip(grid, groups, strict=True):
         tests = _tests(group, data)
         for ax, (kind, word, colour) in zip(row, kinds, strict=True):
-            found = [per_class_accuracy(t.label, t.predicted, kind).accuracy for t in tests]
-            height = 100 * np.mean(found, axis=0)  # [k]
+            found = [per_class_accuracy(t.label, t.predicted, kind) for t in tests]
+            height = 100 * np.mean([each.accuracy for each in found], axis=0)  # [k]
+            mean = 100 * np.mean([each.mean for each in found])
             names = [data.class_names[c] for c in kind] if named else []
             _bars(ax, height, colour, names)
             chance = ax.axhline(100 / len(data.classes), color="black", linestyle=":")
-            style(ax, f"{len(kind)} {word} classes, mean {np.nanmean(height):.1f} %")
+            style(ax, f"{len(kind)} {word} classes, mean {mean:.1f} %")
         row[0].set_ylabel(f"{group.label}\naccuracy among all classes, %", fontsize=8)
     label = f"chance, {100 / len(data.classes):.2g} %"
     figure.legend([chance], [label], fontsize=8, frameon=False, loc="outside lower center")

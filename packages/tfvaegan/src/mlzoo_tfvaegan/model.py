@@ -18,9 +18,9 @@ from mlzoo.runs import Run
 from mlzoo_tfvaegan.config import TFVAEGANConfig
 from mlzoo_tfvaegan.discriminative import discriminative
 from mlzoo_tfvaegan.draws import draw
+from mlzoo_tfvaegan.fast_step import FastStep
 from mlzoo_tfvaegan.heads import Heads, Pair, train_heads
 from mlzoo_tfvaegan.networks import Decoder, Networks
-from mlzoo_tfvaegan.plain_step import PlainStep as FastStep
 from mlzoo_tfvaegan.step import StepLosses, StepOptions, TrainingSet
 from mlzoo_tfvaegan.synthesis import synthesise
 from mlzoo_tfvaegan.zero_shot import ZeroShotData
@@ -160,7 +160,7 @@ class TFVAEGAN:
                 self._decoder(),
                 real=torch.from_numpy(self.data.train.features).to(self.device),
                 synthetic=self.synthetic(),
-                generator=torch.Generator(self.device).manual_seed(self.stream + 1),
+                generator=torch.Generator().manual_seed(self.stream + 1),
             )
         return self.heads
 
@@ -187,11 +187,8 @@ class TFVAEGAN:
 
 def step_options(config: TFVAEGANConfig) -> StepOptions:
     """The settings of one training iteration."""
-    same = {
-        name: getattr(config, name)
-        for name in StepOptions.__dataclass_fields__
-        if name in config.model_fields
-    }
+    shared = set(StepOptions.__dataclass_fields__) & set(type(config).model_fields)
+    same = {name: getattr(config, name) for name in shared}
     return StepOptions(**same, adapt_penalty=config.penalty == "adaptive")
 
 

@@ -203,6 +203,6 @@ def _scaled(found: _Input, data: ZeroShotData, progress: Progress) -> Features:
     if share > SHARE:
         progress.message(
             f"warning: {found.path}: {share:.0%} of the values lie far outside the training range, "
-            f"e.g. {what}: are these the same features, scaled as little?"
+            f"e.g. {what}: is this the same kind of features, as raw as they were there?"
         )
     return scaled

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,9 +40,11 @@ SCORES = {
 def training(runs: Sequence[RunRecord]) -> Figure | None:
     """Losses, λ and scores by epoch; thin lines are seeds, a thick one their mean."""
     groups = group_runs(runs)
-    losses = {id(run): _losses(run) for group in groups for run in group.runs}
+    counted = [run for group in groups for run in group.runs]
+    losses = {run.directory: _losses(run) for run in counted}
+    scores = {run.directory: _scores(run) for run in counted}
     shown = [name for name in LOSSES if any(name in found for found in losses.values())]
-    scored = [split for split in ("val", "test") if any(_scores(r, split) for r in runs)]
+    scored = [split for split in ("val", "test") if any(split in s for s in scores.values())]
     count = len(shown) + len(scored)
     if not count:
         return None
@@ -51,17 +54,18 @@ def training(runs: Sequence[RunRecord]) -> Figure | None:
     panels = list(figure.subplots(lines, columns, squeeze=False).flat)
     for ax, name in zip(panels, shown, strict=False):
         for colour, group in zip(cycle(COLOURS), groups, strict=False):
-            found = [losses[id(run)].get(name, {}) for run in group.runs]
+            found = [losses[run.directory].get(name, {}) for run in group.runs]
             _lines(ax, found, colour, group.label)
         style(ax, LOSSES[name])
         if name in ON_LOG_SCALE:
             _log_scale(ax)
     for ax, split in zip(panels[len(shown) :], scored, strict=False):
-        _score_panel(ax, groups, split)
+        _score_panel(ax, groups, scores, split)
     for ax in panels[count:]:
         ax.set_visible(False)
     for ax in panels[:count]:
         ax.set_xlabel("epoch", fontsize=8)
+        ax.set_xlim(left=0)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(groups) > 1:
         panels[0].legend(fontsize=7, frameon=False)
@@ -86,33 +90,28 @@ def _losses(run: RunRecord) -> dict[str, dict[int, float]]:
     }
 
 
-def _scores(run: RunRecord, split: str) -> list[dict[str, Any]]:
-    """The evaluations of a split; those of val may be in the search before the training."""
-    rows = run.rows
-    if split == "val":
-        rows = [*rows, *read_rows(run.directory / "search" / "metrics.jsonl")]
-    return [row for row in rows if row.get("split") == split]
+def _scores(run: RunRecord) -> dict[str, list[dict[str, Any]]]:
+    """The evaluations by split; those of val may be in the search before the training."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in (*run.rows, *read_rows(run.directory / "search" / "metrics.jsonl")):
+        if "split" in row:
+            found.setdefault(row["split"], []).append(row)
+    return found
 
 
-def _score_panel(ax: Axes, groups: Sequence[Group], split: str) -> None:
+def _score_panel(ax: Axes, groups: Sequence[Group], scores: Mapping[Path, Any], split: str) -> None:
     """All four accuracies of one experiment, or H of several."""
-    names = SCORES if len(groups) == 1 else {"gzsl_h": "H"}
+    alone = len(groups) == 1
     for number, group in enumerate(groups):
-        for index, (name, label) in enumerate(names.items()):
+        for index, (name, label) in enumerate(SCORES.items() if alone else [("gzsl_h", "H")]):
             found = [
-                {
-                    row["epoch"]: row[name]
-                    for row in _scores(run, split)
-                    if row.get(name) is not None
-                }
-                for run in group.runs
+                {row["epoch"]: row[name] for row in rows if row.get(name) is not None}
+                for rows in (scores[run.directory].get(split, []) for run in group.runs)
             ]
-            colour = COLOURS[(index if len(groups) == 1 else number) % len(COLOURS)]
-            _lines(ax, found, colour, label)
-    title = "accuracy" if len(groups) == 1 else "H"
-    style(ax, f"{title} on {split}, %")
+            _lines(ax, found, COLOURS[(index if alone else number) % len(COLOURS)], label)
+    style(ax, f"{'accuracy' if alone else 'H'} on {split}, %")
     ax.set_ylim(0, 1.25 * ax.get_ylim()[1])  # room for the legend
-    if len(groups) == 1:
+    if alone:
         ax.legend(fontsize=7, frameon=False, ncols=4, columnspacing=0.8, loc="upper left")
 
 
