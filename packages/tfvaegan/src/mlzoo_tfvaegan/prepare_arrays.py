@@ -62,8 +62,16 @@ class Samples:
     files: list[str] | None
 
 
-def prepare_arrays(root: Path, options: PrepareOptions, progress: Progress) -> Mapping[str, object]:
+def prepare_arrays(
+    root: Path, options: PrepareOptions, progress: Progress, *, by_rows: bool = False
+) -> Mapping[str, object]:
     """Write ``<name>.mat`` and ``<embedding>_splits.mat`` below ``root``, both or neither.
+
+    Args:
+        root: the folder of the dataset.
+        options: the user's files.
+        progress: is told how they were read.
+        by_rows: the features are known to have one row a sample; else a square matrix is refused.
 
     Returns:
         Counts, and how the files were read; the same is told to ``progress``.
@@ -83,13 +91,12 @@ def prepare_arrays(root: Path, options: PrepareOptions, progress: Progress) -> M
     benchmark = _read_benchmark(split_path, len(raw))
     classes, how["attributes"] = _read_classes(options, benchmark, raw)
     labels, how["labels"] = read_labels(label_path, raw, classes, options.label_base)
-    samples, how["features"] = _read_samples(options, len(raw))
+    samples, how["features"] = _read_samples(options, len(raw), by_rows)
     _check_folders(samples.files, labels, label_path)
     if benchmark is None:
-        rows, how["split"] = read_rows(split_path, labels)
+        rows, how["split"] = read_rows(split_path, labels, options.split_seed)
     else:
-        rows, how["split"] = _rows_of(benchmark), "as in the file"
-        check_rows(split_path, rows, labels)
+        rows, how["split"] = _rows_of(benchmark, labels), f"that of {split_path.name}"
     for name, reading in how.items():
         progress.message(f"{name}: {reading}")
     _write(targets, samples, labels, classes, rows)
@@ -113,14 +120,16 @@ def _read_benchmark(path: Path, samples: int) -> SplitFile | None:
     return read_split(path, samples)
 
 
-def _rows_of(file: SplitFile) -> Rows:
-    return Rows(
+def _rows_of(file: SplitFile, labels: Labels) -> Rows:
+    rows = Rows(
         trainval=file.split.train,
         test_seen=file.split.test_seen,
         test_unseen=file.split.test_unseen,
         train=file.train,
         val=file.val,
     )
+    check_rows(file.path, rows, labels)
+    return rows
 
 
 def _read_classes(
@@ -141,30 +150,24 @@ def _read_classes(
     return found, f"{shape}, of {benchmark.path.name}"
 
 
-def _read_samples(options: PrepareOptions, count: int) -> tuple[Samples, str]:
+def _read_samples(options: PrepareOptions, count: int, by_rows: bool) -> tuple[Samples, str]:
     """The features in the order of the labels, of which there are ``count``."""
     path = _given(options, "features")
-    matrix = read_matrix(path, "features")
-    fix = "Add a constant feature, so that only the samples have that number."
-    if options.image_files is None:
-        if options.order is not None:
-            raise UsageError("--order needs --image-files.", "Add --image-files FILE.")
-        matrix, way = with_rows(matrix, count, str(path), f"{count} labels", fix)
-        return Samples(matrix, None), _shape(matrix, way)
-    files = read_names(options.image_files)
-    expected = f"{len(files)} names in {options.image_files}"
-    matrix, way = with_rows(matrix, len(files), str(path), expected, fix)
-    if options.order is not None:
+    files = None if options.image_files is None else read_names(options.image_files)
+    if files is None and options.order is not None:
+        raise UsageError("--order needs --image-files.", "Add --image-files FILE.")
+    rows, source = (count, options.labels) if files is None else (len(files), options.image_files)
+    matrix, way = read_matrix(path, "features"), "as on file"
+    if not (by_rows and len(matrix) == rows):
+        fix = "Add a constant feature, so that only the samples have that number."
+        matrix, way = with_rows(matrix, rows, str(path), f"{rows} samples in {source}", fix)
+    if files is not None and options.image_files is not None and options.order is not None:
         files, taken = _reorder(files, options.image_files, options.order)
         matrix, way = matrix[taken], f"{way}, in the order of {options.order.name}"
-    if len(files) != count:
+    if files is not None and len(files) != count:
         source = options.order or options.image_files
         raise DataError(f"{options.labels} has {count} labels; {source} has {len(files)} names.")
-    return Samples(matrix, files), _shape(matrix, way)
-
-
-def _shape(matrix: Array, way: str) -> str:
-    return f"{matrix.shape[0]} samples x {matrix.shape[1]}, {way}"
+    return Samples(matrix, files), f"{matrix.shape[0]} samples x {matrix.shape[1]}, {way}"
 
 
 def _reorder(files: list[str], files_path: Path, order: Path) -> tuple[list[str], Index]:

@@ -134,4 +134,5 @@ def _with_split(
     update: dict[str, Any] = {name: work / f"{name}.npy" for name in arrays}
     update |= {name: work / f"{name}.json" for name in texts}
     update |= {"images": None, "weights": None, "order": None, "label_base": 0}
-    return dict(prepare_arrays(root, options.model_copy(update=update), Progress(quiet=True)))
+    files = options.model_copy(update=update)
+    return dict(prepare_arrays(root, files, Progress(quiet=True), by_rows=True))

@@ -23,28 +23,27 @@ from mlzoo.errors import DataError
 
 Array = npt.NDArray[Any]
 TEXT = (".csv", ".tsv", ".txt")
-NUMBERS = ArraySpec(ndim=2, kinds="fiu")
+NUMBERS = ArraySpec(ndim=2, kinds="fiub")
+SURELY_COUNTS = 10
+"""Lines from which on a column 0, 1, 2, ... or 1, 2, 3, ... is taken to count them."""
 
 
 def read_matrix(path: Path, key: str) -> Array:
     """Numbers with two axes, as they are on file; ``key`` names them in an .npz.
 
     Raises:
-        DataError: missing, damaged, not of numbers, NaN, infinity, or a kind of file not known.
+        DataError: missing, empty, damaged, not of numbers, NaN, infinity, a kind of file not known, or
+            a table whose first column merely counts its lines.
     """
     if path.suffix == ".npz":
-        return read_npz(path, {key: NUMBERS})[key]
-    if path.suffix == ".npy":
-        return read_npy(path, NUMBERS)
-    if path.suffix not in TEXT:
+        matrix = read_npz(path, {key: NUMBERS})[key]
+    elif path.suffix == ".npy":
+        matrix = read_npy(path, NUMBERS)
+    elif path.suffix in TEXT:
+        matrix = _read_numbers(path)
+    else:
         raise _unknown_kind(path, ".npz", ".npy", *TEXT)
-    lines = _lines(path)
-    separator = _separator(lines[0])
-    header = not all(_is_number(cell) for cell in lines[0].split(separator))
-    with readable(path, "a table of numbers"):
-        table = np.loadtxt(lines[header:], delimiter=separator, ndmin=2, comments=None)
-    check_array(table, NUMBERS, str(path))
-    return table
+    return _with_values(matrix, path)
 
 
 def read_named_matrix(path: Path, key: str) -> tuple[Array, list[str] | None]:
@@ -56,7 +55,7 @@ def read_named_matrix(path: Path, key: str) -> tuple[Array, list[str] | None]:
             with readable(path, "a table of numbers behind names"):
                 table = np.array([[float(cell) for cell in row[1:]] for row in body])
             check_array(table, NUMBERS, str(path))
-            return table, [row[0] for row in body]
+            return _with_values(table, path), [row[0] for row in body]
     return read_matrix(path, key), None
 
 
@@ -73,7 +72,7 @@ def read_column(path: Path, key: str) -> npt.NDArray[np.int64] | list[str]:
         array = read_npy(path) if path.suffix == ".npy" else _only_column(path, key)
         if array.ndim == 2 and 1 in array.shape:
             array = array.ravel()
-        check_array(array, ArraySpec(ndim=1, kinds="fiuU"), f"{path}: {key}")
+        check_array(_with_values(array, path), ArraySpec(ndim=1, kinds="fiuU"), f"{path}: {key}")
         return array.tolist() if array.dtype.kind == "U" else whole_numbers(array, f"{path}: {key}")
     if path.suffix == ".json":
         return numbers_or_names(read_names(path))
@@ -81,7 +80,10 @@ def read_column(path: Path, key: str) -> npt.NDArray[np.int64] | list[str]:
     column = rows[0].index(key) if key in rows[0] else None
     if column is None and len(rows[0]) > 1:
         raise DataError(f"{path} has no column {key!r}.", f"Its first line: {', '.join(rows[0])}")
-    return numbers_or_names([row[column or 0] for row in rows[column is not None :]])
+    cells = [row[column or 0] for row in rows[column is not None :]]
+    if not cells:
+        raise DataError(f"{path} is empty.")
+    return numbers_or_names(cells)
 
 
 def read_names(path: Path) -> list[str]:
@@ -95,12 +97,14 @@ def read_names(path: Path) -> list[str]:
             names = json.loads(existing(path).read_text(encoding="utf-8-sig"))
         if not isinstance(names, list) or not all(type(name) in (str, int) for name in names):
             raise DataError(f"{path} must hold a list of texts or whole numbers.")
+        if not names:
+            raise DataError(f"{path} is empty.")
         return [str(name) for name in names]
     if path.suffix not in TEXT:
         raise _unknown_kind(path, ".json", *TEXT)
     lines = [line.strip() for line in _lines(path)]
     parts = [line.replace(",", " ", 1).split(maxsplit=1) for line in lines]
-    if all(len(part) == 2 and part[0].isdecimal() for part in parts):
+    if all(len(part) == 2 and part[0].isdecimal() and len(part[0]) < 10 for part in parts):
         counts = sorted(int(part[0]) for part in parts)
         if counts[0] in (0, 1) and counts == list(range(counts[0], counts[0] + len(lines))):
             return [part[1] for part in parts]
@@ -149,6 +153,29 @@ def whole_numbers(array: Array, what: str) -> npt.NDArray[np.int64]:
     if not np.array_equal(whole, array):
         raise DataError(f"{what}: expected whole numbers, found {array[whole != array][0]}.")
     return whole
+
+
+def _read_numbers(path: Path) -> Array:
+    """A table of numbers with or without a header."""
+    lines = _lines(path)
+    separator = _separator(lines[0])
+    header = not all(_is_number(cell) for cell in lines[0].split(separator))
+    if len(lines) == header:
+        raise DataError(f"{path} is empty.")
+    with readable(path, "a table of numbers"):
+        table = np.loadtxt(lines[header:], delimiter=separator, ndmin=2, comments=None)
+    check_array(table, NUMBERS, str(path))
+    first = table[:, 0] - np.arange(len(table))
+    counts = first[0] in (0, 1) and (first == first[0]).all() and table.shape[1] > 1
+    if counts and len(table) >= SURELY_COUNTS:
+        raise DataError(f"{path}: the first column merely counts the lines.", "Leave it out.")
+    return table
+
+
+def _with_values(array: Array, path: Path) -> Array:
+    if not array.size:
+        raise DataError(f"{path} holds an empty array, {array.shape}.")
+    return array
 
 
 def _only_column(path: Path, key: str) -> Array:
