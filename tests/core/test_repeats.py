@@ -65,7 +65,8 @@ def mlzoo_datasets():
     yield spec("many")
     yield spec("strangers", load=f"{ME}:load_strangers")
     yield spec("misnamed", repeats="word")
-    yield spec("on-file", files=(DataFile(path="split_1.npz", template="split_{split}.npz", how_to_get="ask"),), embedded=False)
+    file = DataFile(path="split_1.npz", template="split_{split}.npz", how_to_get="ask")
+    yield spec("on-file", files=(file,), embedded=False)
 """
 MANY = ("run", "toy", "--dataset", "many", "--epochs", 1, "--quiet", "--no-figures")
 
