@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mlzoo.errors import DataError
 from mlzoo_tfvaegan.classifier import (
@@ -61,6 +62,23 @@ def world(rows: int = 50, dtype: torch.dtype = torch.float64) -> tuple[Tensor, T
     centres = torch.randn(3, 7, generator=generator, dtype=dtype)
     noise = torch.randn(rows, 7, generator=generator, dtype=dtype)
     return centres[place] + 0.3 * noise, classes[place], classes
+
+
+class Watched(TorchDispatchMode):
+    """Records how large tensors are that are made, and how often somebody waited for a number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+        self.waited = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if func is torch.ops.aten._local_scalar_dense.default:
+            self.waited += 1
+        if isinstance(made, Tensor) and not func.is_view:
+            self.sizes.append(made.numel())
+        return made
 
 
 def plain_classifier(
@@ -304,3 +322,20 @@ def test_best_keeps_a_copy_of_the_first_of_equal_epochs() -> None:
     assert best.history == [0.0, 0.5, 0.5, 0.2]
     assert best.model is not None
     assert best.model.weight.item() == 1
+
+
+def test_training_makes_nothing_larger_than_a_batch_and_waits_for_no_number() -> None:
+    features, label, classes = world(600)
+    with Watched() as watched:
+        train_classifier(features, label, classes, batch_size=8, epochs=2, learning_rate=0.01)
+    assert max(watched.sizes) <= 600  # row numbers of an epoch
+    assert watched.waited == 0
+
+
+def test_transform_makes_one_matrix_of_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlzoo_tfvaegan.discriminative.ROWS", 10)
+    decoder, blocks = Decoder(6, 3, 5), (torch.rand(200, 6), torch.rand(100, 6))
+    with Watched() as watched:
+        made = discriminative(decoder, *blocks)
+    largest, next_largest = sorted(watched.sizes)[-1:-3:-1]
+    assert (largest, next_largest) == (made.numel(), 10 * 6)

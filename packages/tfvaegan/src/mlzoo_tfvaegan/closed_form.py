@@ -1,7 +1,9 @@
-"""Forward passes and gradients of the five networks in closed form, without autograd.
+"""Forward passes and gradients of the networks in closed form, without autograd.
+
+The critic is in :mod:`mlzoo_tfvaegan.closed_form_critic`.
 
 n: rows, B: batch, R: width of a visual feature, A: width of a class embedding, and of the latent
-code, H: hidden width, D: the critic's. Written δv: the gradient of the loss with respect to v.
+code, H: hidden width. Written δv: the gradient of the loss with respect to v.
 
 A linear layer a = x Wᵀ + b with the gradient δa [n, out] has
 
@@ -21,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mlzoo_tfvaegan.fused_adam import LayerGradient
-from mlzoo_tfvaegan.networks import SLOPE, Critic, Decoder, Encoder, Feedback, Generator
+from mlzoo_tfvaegan.networks import SLOPE, Decoder, Encoder, Feedback, Generator
 
 AttributeLoss: TypeAlias = Literal["weighted-l1", "bce"]
 
@@ -77,14 +79,22 @@ def encode(encoder: Encoder, inputs: Tensor) -> EncoderPass:
     return EncoderPass(inputs, first, second, mean, log_variance)
 
 
+@dataclass(frozen=True)
+class EncoderGradients:
+    """Gradients of the encoder's layers, and the Kullback-Leibler term."""
+
+    gradients: list[LayerGradient]
+    divergence: Tensor
+
+
 def encoder_gradients(
     encoder: Encoder, seen: EncoderPass, noise: Tensor, delta_z: Tensor
-) -> tuple[list[LayerGradient], Tensor]:
+) -> EncoderGradients:
     """Gradients through z = ε ∘ e^{v/2} + μ (v: log-variance) and through the Kullback-Leibler term
 
         KL = (1/B) Σ -½ (1 + v - μ² - e^v):  δμ = δz + μ/B,  δv = ½ (δz ∘ ε ∘ e^{v/2} + (e^v - 1)/B),
 
-    from ε and δz [B, A]. Returns KL, too.
+    from ε and δz [B, A].
     """
     mean, log_variance, batch = seen.mean, seen.log_variance, len(delta_z)
     variance = log_variance.exp()  # [B, A]
@@ -101,7 +111,7 @@ def encoder_gradients(
         LayerGradient.of(encoder.fc3, delta, seen.first),
         LayerGradient.of(encoder.fc1, delta_first, seen.inputs),
     ]
-    return gradients, divergence
+    return EncoderGradients(gradients, divergence)
 
 
 @dataclass(frozen=True)
@@ -147,10 +157,19 @@ def with_feedback(
     return GeneratorPass(plain.inputs, plain.first, added, logits, logits.sigmoid())
 
 
+@dataclass(frozen=True)
+class GeneratorGradients:
+    """Gradients of the generator's layers, of ``added`` [n, H] and of the latent code [n, A]."""
+
+    gradients: list[LayerGradient]
+    delta_added: Tensor
+    delta_z: Tensor
+
+
 def generator_gradients(
     generator: Generator, seen: GeneratorPass, delta: Tensor
-) -> tuple[list[LayerGradient], Tensor, Tensor]:
-    """From the gradient of the logits [n, R]: of the layers, of ``added`` [n, H] and of z [n, A]."""
+) -> GeneratorGradients:
+    """From the gradient of the logits [n, R]."""
     delta_added = delta @ generator.fc3.weight  # [n, H]
     delta_first = through(delta_added, seen.first)
     latent = seen.inputs.shape[1] // 2
@@ -158,7 +177,8 @@ def generator_gradients(
         LayerGradient.of(generator.fc3, delta, seen.added),
         LayerGradient.of(generator.fc1, delta_first, seen.inputs),
     ]
-    return gradients, delta_added, delta_first @ generator.fc1.weight[:, :latent]
+    delta_z = delta_first @ generator.fc1.weight[:, :latent]
+    return GeneratorGradients(gradients, delta_added, delta_z)
 
 
 @dataclass(frozen=True)
@@ -259,84 +279,3 @@ def _length(x: Tensor) -> Tensor:
     """‖x_n‖ [n, 1], or 1 where that is 0."""
     length = x.norm(dim=1, keepdim=True)
     return length.where(length > 0, 1)
-
-
-@dataclass(frozen=True)
-class CriticPass:
-    """One critic step.
-
-    Attributes:
-        gradients: of its layers.
-        real, fake: mean of D, unweighted.
-        statistic: mean (‖g‖ - 1)².
-    """
-
-    gradients: list[LayerGradient]
-    real: Tensor
-    fake: Tensor
-    statistic: Tensor
-
-
-def critic_gradients(
-    critic: Critic,
-    x: Tensor,
-    fake: Tensor,
-    c: Tensor,
-    alpha: Tensor,
-    weight: float,
-    penalty: Tensor,
-) -> CriticPass:
-    """Of γ (mean D(x~) - mean D(x) + λ mean (‖g‖ - 1)²), g = ∂D/∂x at x^ = α x + (1 - α) x~.
-
-    With D(x, c) = w₂ · h + b₂, h = m ∘ a and a = W_x x + W_c c + b: a is affine, so
-
-        a(x^) = α a(x) + (1 - α) a(x~),   g = (w₂ ∘ m^) W_x,   q := γ λ (2/B) (‖g‖ - 1)/‖g‖ · g,
-
-    where q_n is the gradient of the penalty with respect to g_n. Hence
-
-        δW_x = Σ_n ∓(γ/B) (w₂ ∘ m_n) ⊗ x_n [real -, fake +] + Σ_n (w₂ ∘ m^_n) ⊗ q_n
-        δw₂  = Σ_n ∓(γ/B) h_n               [real -, fake +] + Σ_n m^_n ∘ (W_x q_n),
-
-    each a single product over 3B rows. The penalty has no part in W_c and b, and b₂ none in the loss.
-
-    Args:
-        critic: D.
-        x, fake: [B, R].
-        c: [B, A].
-        alpha: [B, 1].
-        weight: γ.
-        penalty: λ.
-    """
-    batch, features = x.shape
-    w_x, w_c = critic.fc1.weight[:, :features], critic.fc1.weight[:, features:]  # [D, R], [D, A]
-    w_2 = critic.fc2.weight  # [1, D]
-    rows = torch.cat([x, fake, torch.empty_like(x)])  # [3B, R]
-    h = x.new_empty(3 * batch, len(w_x))  # [3B, D]: real, fake, between
-    pair = h[: 2 * batch]
-    torch.mm(rows[: 2 * batch], w_x.t(), out=pair)
-    pair.view(2, batch, -1).add_(torch.addmm(critic.fc1.bias, c, w_c.t()))
-    torch.lerp(h[batch : 2 * batch], h[:batch], alpha, out=h[2 * batch :])
-    functional.leaky_relu_(h, SLOPE)
-    real, generated = (pair @ w_2[0] + critic.fc2.bias).view(2, batch).mean(1).unbind()
-
-    sign = x.new_ones(3, batch, 1)
-    sign[0], sign[1] = -weight / batch, weight / batch
-    sign = sign.view(-1, 1)  # [3B, 1]
-    left = through(sign * w_2, h)  # [3B, D]
-    g = left[2 * batch :] @ w_x  # [B, R]
-    norm = g.norm(dim=1, keepdim=True)  # [B, 1]
-    pull = torch.where(norm > 0, 1 - 1 / norm, 0) * (2 * weight / batch * penalty)
-    q = torch.mul(g, pull.to(g.dtype), out=rows[2 * batch :])
-    h[2 * batch :] = through(q @ w_x.t(), h[2 * batch :])  # m^ ∘ (W_x q): the slopes are used up
-    semantic = left[:batch] + left[batch : 2 * batch]  # [B, D]
-    first = LayerGradient(critic.fc1, ((left, rows), (semantic, c)), semantic.sum(0))
-    second = LayerGradient(critic.fc2, ((sign, h),), None)
-    return CriticPass([first, second], real, generated, (norm - 1).square().mean())
-
-
-def critic_slope(critic: Critic, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """mean D(x, c), and its gradient (1/B) (w₂ ∘ m) W_x [B, R] by x [B, R]; c: [B, A]."""
-    features = x.shape[1]
-    h = hidden(critic.fc1, torch.cat([x, c], dim=1))  # [B, D]
-    slopes = through(critic.fc2.weight.expand_as(h), h)  # [B, D]
-    return critic.fc2(h).mean(), slopes @ critic.fc1.weight[:, :features] / len(x)

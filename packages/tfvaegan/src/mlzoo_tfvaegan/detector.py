@@ -30,7 +30,7 @@ from mlzoo_tfvaegan.classifier import (
     TrainingRows,
     positions,
 )
-from mlzoo_tfvaegan.sampling import RestartingRows, permuting
+from mlzoo_tfvaegan.sampling import Permute, RestartingRows, permuting
 
 ThresholdRule: TypeAlias = Literal["mean", "published"]
 
@@ -139,6 +139,57 @@ def detector_loss(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return real.mean() + likelihood - synthesised.mean(), real
 
 
+class DetectorTraining:
+    """Batches and steps of one detector.
+
+    Attributes:
+        real: real rows in a batch.
+    """
+
+    def __init__(
+        self,
+        rows: TrainingRows,
+        detector: Detector,
+        classes: Tensor,
+        batch_size: int,
+        permute: Permute,
+        *,
+        learning_rate: float,
+        beta1: float,
+    ) -> None:
+        """``classes``: int64 [S], ascending, the detector's; otherwise as in :func:`train_detector`."""
+        synthesised = len(rows.label) - rows.real
+        if synthesised == 0:
+            raise DataError("There are no synthesised rows to train a detector on.")
+        self.target = positions(rows.label[: rows.real], classes)
+        self.rows, self.detector, self.batch_size = rows, detector, batch_size
+        self.real = min(batch_size // 2, rows.real)
+        self.orders = (RestartingRows(rows.real, permute), RestartingRows(synthesised, permute))
+        self.optimizer = torch.optim.Adam(
+            detector.parameters(), lr=learning_rate, betas=(beta1, BETA2), fused=True
+        )
+
+    def batches(self, steps: int | None = None) -> Tensor:
+        """Row numbers of an epoch, or so many steps, on the device: int64 [steps, B], real ones first."""
+        real, synthesised = self.orders
+        half = self.batch_size // 2
+        drawn = [
+            torch.cat([real.take(half), self.rows.real + synthesised.take(half)])
+            for _ in range(steps or -(-self.rows.real // self.batch_size))
+        ]
+        return torch.stack(drawn).to(self.rows.features.device)
+
+    @torch.enable_grad()
+    def step(self, batch: Tensor) -> Tensor:
+        """One step of Adam on the rows of ``batch`` [B]; the sum of its real rows' entropies before."""
+        logits = self.detector(self.rows.features.index_select(0, batch))  # [B, S]
+        loss, uncertainty = detector_loss(logits, self.target[batch[: self.real]])
+        self.optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        self.optimizer.step()
+        return uncertainty.detach().sum()
+
+
 def train_detector(
     rows: TrainingRows,
     seen: LinearClassifier,
@@ -176,61 +227,27 @@ def train_detector(
     Raises:
         DataError: a real label is none of ``seen.classes``, or one kind of rows is missing.
     """
-    target = positions(rows.label[: rows.real], seen.classes)
-    if len(rows.label) == rows.real:
-        raise DataError("There are no synthesised rows to train a detector on.")
     detector = copy.deepcopy(initial)
     if detector is None:
         detector = Detector(rows.features.shape[1], len(seen.classes), hidden).to(rows.features)
         detector.initialise(generator)
     classifier = OutOfDistributionClassifier(detector, seen, unseen)
-    batches = _Batches(rows, batch_size, generator, permutations)
-    optimizer = torch.optim.Adam(
-        detector.parameters(), lr=learning_rate, betas=(beta1, BETA2), fused=True
+    training = DetectorTraining(
+        rows,
+        detector,
+        seen.classes,
+        batch_size,
+        permuting(generator, permutations),
+        learning_rate=learning_rate,
+        beta1=beta1,
     )
     for epoch in range(epochs):
-        total = torch.zeros_like(classifier.threshold)
-        for batch in batches.epoch():
-            logits = detector(rows.features[batch])  # [real + synthesised, S]
-            loss, uncertainty = detector_loss(logits, target[batch[: batches.real]])
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            optimizer.step()
-            total += uncertainty.detach().sum()
-        taken = batches.steps * batches.real if threshold == "mean" else rows.real
-        classifier.threshold = total / taken
+        uncertainty = [training.step(batch) for batch in training.batches()]
+        taken = len(uncertainty) * training.real if threshold == "mean" else rows.real
+        classifier.threshold = torch.stack(uncertainty).sum() / taken
         if after_epoch is not None:
             after_epoch(epoch, classifier)
     return classifier
-
-
-class _Batches:
-    """Row numbers of an epoch's batches: ``real`` real rows, then synthesised ones."""
-
-    def __init__(
-        self,
-        rows: TrainingRows,
-        batch_size: int,
-        generator: torch.Generator | None,
-        permutations: Iterable[Tensor] | None,
-    ) -> None:
-        permute = permuting(generator, permutations)
-        self.rows = rows
-        self.half = batch_size // 2
-        self.real = min(self.half, rows.real)
-        self.steps = -(-rows.real // batch_size)
-        self._real = RestartingRows(rows.real, permute)
-        self._synthetic = RestartingRows(len(rows.label) - rows.real, permute)
-
-    def epoch(self) -> Tensor:
-        """int64 [steps, B], on the device of the rows."""
-        batches = [
-            torch.cat(
-                [self._real.take(self.half), self.rows.real + self._synthetic.take(self.half)]
-            )
-            for _ in range(self.steps)
-        ]
-        return torch.stack(batches).to(self.rows.features.device)
 
 
 def accepted_accuracy(

@@ -9,6 +9,7 @@ ucf101   embedding ``manual``: <root>/ucf101_manual_att.npy [101, 115] with spli
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mlzoo.data.readers import ArraySpec, read_npy
-from mlzoo.errors import DataError
+from mlzoo.errors import DataError, did_you_mean
 from mlzoo_tfvaegan.dataset_config import ActionsOptions, ImagesOptions, UCF101Options
+from mlzoo_tfvaegan.demo import planted_ceilings
 from mlzoo_tfvaegan.mat_files import (
     FeatureFile,
     SplitFile,
@@ -32,6 +34,20 @@ from mlzoo_tfvaegan.zero_shot import Index, ZeroShotData
 
 MANUAL = "manual"
 MANUAL_FILE = "ucf101_manual_att.npy"
+
+
+@dataclass(frozen=True, eq=False)
+class ClassEmbedding:
+    """The class embeddings in use, as on file.
+
+    Attributes:
+        values: float64 [C, A].
+        path, key: the file they are from and the variable's name in it.
+    """
+
+    values: npt.NDArray[np.float64]
+    path: Path
+    key: str
 
 
 def load_cub(root: Path, options: ImagesOptions) -> ZeroShotData:
@@ -61,19 +77,16 @@ def load_custom(root: Path, options: ImagesOptions) -> ZeroShotData:
 
 def load_hmdb51(root: Path, options: ActionsOptions) -> ZeroShotData:
     """HMDB51: 6,766 videos, 26 seen and 25 unseen classes, word vectors; one of 30 splits."""
-    features, split = _read_pair(root, options, _split_path(root, options, options.embedding))
-    return _build("hmdb51", options, features, split, split.attributes, split.path, "att")
+    split_path = root / f"split_{options.split}" / f"{options.embedding}_splits.mat"
+    return _load("hmdb51", root, options, split_path)
 
 
 def load_ucf101(root: Path, options: UCF101Options) -> ZeroShotData:
     """UCF101: 13,320 videos, 51 seen and 50 unseen classes, attributes; one of 30 splits."""
     manual = options.embedding == MANUAL
-    path = _split_path(root, options, "att" if manual else options.embedding)
-    features, split = _read_pair(root, options, path)
-    if not manual:
-        return _build("ucf101", options, features, split, split.attributes, split.path, "att")
-    attributes, source, key = _manual_attributes(root, split)
-    return _build("ucf101", options, features, split, attributes, source, key)
+    name = "att" if manual else options.embedding
+    split_path = root / f"split_{options.split}" / f"{name}_splits.mat"
+    return _load("ucf101", root, options, split_path, manual=manual)
 
 
 def map_labels(label: npt.ArrayLike, classes: npt.ArrayLike) -> Index:
@@ -91,35 +104,88 @@ def map_labels(label: npt.ArrayLike, classes: npt.ArrayLike) -> Index:
 
 
 def _load_images(root: Path, options: ImagesOptions, dataset: str) -> ZeroShotData:
-    features, split = _read_pair(root, options, root / f"{options.embedding}_splits.mat")
-    return _build(dataset, options, features, split, split.attributes, split.path, "att")
+    return _load(dataset, root, options, root / f"{options.embedding}_splits.mat")
 
 
-def _split_path(root: Path, options: ActionsOptions, embedding: str) -> Path:
-    return root / f"split_{options.split}" / f"{embedding}_splits.mat"
+def _load(
+    dataset: str,
+    root: Path,
+    options: ImagesOptions | ActionsOptions,
+    split_path: Path,
+    *,
+    manual: bool = False,
+) -> ZeroShotData:
+    """The world of the features file in ``root`` and of ``split_path``.
 
-
-def _read_pair(
-    root: Path, options: ImagesOptions | ActionsOptions, split_path: Path
-) -> tuple[FeatureFile, SplitFile]:
-    for path in (root / f"{options.features}.mat", split_path):
-        if not path.is_file():  # told before minutes are spent on the other file
-            raise DataError(f"{path} does not exist.", "Check the data folder and the file's name.")
-    features = read_features(root / f"{options.features}.mat")
+    Raises:
+        DataError: a file is missing, damaged or wrong; says which, what is wrong and where.
+    """
+    features_path = root / f"{options.features}.mat"
+    for path in (features_path, split_path):
+        if not path.is_file():  # told before the other file, which may be large, is read
+            there = [file.name for file in path.parent.glob("*.mat")]
+            hint = did_you_mean(path.name, there) if there else "Check the data folder."
+            raise DataError(f"{path} does not exist.", hint)
+    features = read_features(features_path)
     split = read_split(split_path, len(features.label))
     check_pair(features, split)
-    return features, split
+    embedding = ClassEmbedding(split.attributes, split.path, "att")
+    if manual:
+        embedding = _manual_attributes(root, split)
+    validation, validation_facts = validation_split(
+        features.label,
+        split.split,
+        split.train,
+        split.val,
+        hold_out=options.hold_out,
+        seed=options.split_seed,
+    )
+    version, reason = _compare(dataset, options, features, split, embedding)
+    return ZeroShotData(
+        features=features.features,
+        label=features.label,
+        attributes=unit_rows(embedding.values, embedding.path, embedding.key),
+        class_names=split.class_names,
+        split=split.split,
+        validation_split=validation,
+        scaling=options.scaling,
+        facts={
+            **version,
+            **validation_facts,
+            **_embedding_facts(embedding, split),
+            **_name_facts(features, split),
+        },
+        ceilings=planted_ceilings(
+            root, features_path.name, split_path.relative_to(root).as_posix()
+        ),
+        incomparable=reason,
+    )
 
 
-def _manual_attributes(root: Path, split: SplitFile) -> tuple[npt.NDArray[np.float64], Path, str]:
-    """Attributes of every class, the file they are from and the name they have in it."""
+def _compare(
+    dataset: str,
+    options: ImagesOptions | ActionsOptions,
+    features: FeatureFile,
+    split: SplitFile,
+    embedding: ClassEmbedding,
+) -> tuple[dict[str, str], str]:
+    """The split's version as a fact, and why published rows do not apply."""
+    benchmark = BENCHMARKS.get(dataset)
+    if benchmark is None:
+        return {}, ""
+    reason = incomparable(benchmark, features, split, embedding.values, options.embedding)
+    return {"version": split_version(benchmark, split)}, reason
+
+
+def _manual_attributes(root: Path, split: SplitFile) -> ClassEmbedding:
+    """UCF101's attributes of every class."""
     path, classes = root / MANUAL_FILE, len(split.attributes)
     original = split.original
     if path.exists():
         attributes = read_npy(path, ArraySpec(shape=(classes, None), kinds="fiu"))
-        if original is not None and original.shape == attributes.shape:
-            _check_class_order(path, attributes, split.path, original)
-        return attributes.astype(np.float64), path, "the array"
+        if original is not None:
+            _check_original(path, attributes, split.path, original)
+        return ClassEmbedding(attributes.astype(np.float64), path, "manual attributes")
     if original is None:
         raise DataError(
             f"{path} does not exist, and {split.path} holds no 'original_att'.",
@@ -131,13 +197,19 @@ def _manual_attributes(root: Path, split: SplitFile) -> tuple[npt.NDArray[np.flo
             f"{split.path}: 'original_att' of class {row + 1} is -1 (missing) at attribute {column + 1}.",
             f"Put {MANUAL_FILE} beside the features, or take another --embedding.",
         )
-    return original, split.path, "original_att"
+    return ClassEmbedding(original, split.path, "original_att")
 
 
-def _check_class_order(
+def _check_original(
     path: Path, attributes: npt.NDArray[Any], split_path: Path, original: npt.NDArray[Any]
 ) -> None:
-    """Rows that are the split file's, but in another order, would give classes each other's attributes."""
+    """Attributes of another width, or the split file's in another order of the classes, are refused."""
+    if attributes.shape != original.shape:
+        raise DataError(
+            f"{path} has {attributes.shape[1]} attributes a class, 'original_att' of {split_path} "
+            f"{original.shape[1]}.",
+            "Take the attributes that belong to these splits.",
+        )
     if np.allclose(attributes, original):
         return
     mine, theirs = (rows[np.lexsort(rows.T)] for rows in (attributes, original))
@@ -148,55 +220,16 @@ def _check_class_order(
         )
 
 
-def _build(
-    dataset: str,
-    options: ImagesOptions | ActionsOptions,
-    features: FeatureFile,
-    split: SplitFile,
-    attributes: npt.NDArray[np.float64],
-    source: Path,
-    key: str,
-) -> ZeroShotData:
-    """The world of the two files with the class embeddings ``attributes``, ``key`` of ``source``."""
-    unit = unit_rows(attributes, source, key)
-    validation, facts = validation_split(
-        features.label,
-        split.split,
-        split.train,
-        split.val,
-        hold_out=options.hold_out,
-        seed=options.split_seed,
-    )
-    facts |= _embedding_facts(attributes, split, key) | _name_facts(features, split)
-    reason = ""
-    if (benchmark := BENCHMARKS.get(dataset)) is not None:
-        facts["version"] = split_version(benchmark, split)
-        reason = incomparable(benchmark, features, split, attributes, options.embedding)
-    return ZeroShotData(
-        features=features.features,
-        label=features.label,
-        attributes=unit,
-        class_names=split.class_names,
-        split=split.split,
-        validation_split=validation,
-        scaling=options.scaling,
-        facts=facts,
-        incomparable=reason,
-    )
-
-
-def _embedding_facts(
-    attributes: npt.NDArray[np.float64], split: SplitFile, key: str
-) -> dict[str, Any]:
+def _embedding_facts(embedding: ClassEmbedding, split: SplitFile) -> dict[str, Any]:
     facts: dict[str, Any] = {}
-    lengths = np.linalg.norm(attributes, axis=1)
+    lengths = np.linalg.norm(embedding.values, axis=1)
     if not np.allclose(lengths, 1, atol=1e-4):
         facts["embedding"] = (
-            f"lengths {lengths.min():.3g} to {lengths.max():.3g} on file, divided by them"
+            f"of length {lengths.min():.3g} to {lengths.max():.3g} on file, divided by it"
         )
     missing = 0 if split.original is None else int((split.original == -1).sum())
-    if missing and key == "att":
-        facts["missing_attributes"] = f"{missing} of original_att are -1, which att may rest on"
+    if missing and embedding.key == "att":
+        facts["missing_attributes"] = missing
     return facts
 
 

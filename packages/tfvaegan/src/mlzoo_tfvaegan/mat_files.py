@@ -25,6 +25,7 @@ Array = npt.NDArray[Any]
 PARTS = ("trainval_loc", "test_seen_loc", "test_unseen_loc")
 VALIDATION_PARTS = ("train_loc", "val_loc")
 _ROWS = 1024
+_TRANSPOSED = "'att' is transposed: it must have one column a class. Transpose it and save again."
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,14 +75,13 @@ def read_features(path: Path) -> FeatureFile:
     features = _matrix(found.pop("features"), path, "features").T  # [N, R]
     _check_orientation(path, features, len(label))
     _check_finite(path, "features", features)
-    files = found.get("image_files")
-    if isinstance(files, list) and len(files) != len(label):
+    names = found.get("image_files")
+    files = tuple(names) if isinstance(names, list) else None  # only a remark depends on them
+    if files is not None and len(files) != len(label):
         raise DataError(
             f"{path}: 'image_files' names {len(files)} samples, 'labels' has {len(label)}."
         )
-    return FeatureFile(
-        path, _narrow(features), label, tuple(files) if isinstance(files, list) else None
-    )
+    return FeatureFile(path, _narrow(features), label, files)
 
 
 def read_split(path: Path, samples: int) -> SplitFile:
@@ -108,7 +108,7 @@ def read_split(path: Path, samples: int) -> SplitFile:
         path=path,
         attributes=attributes,
         original=None if original is None else _matrix(original, path, "original_att").T,
-        class_names=_names(found.get("allclasses_names"), path, len(attributes)),
+        class_names=_names(found.get("allclasses_names"), path, attributes),
         split=Split(*(rows[key] for key in PARTS)),
         train=rows.get("train_loc"),
         val=rows.get("val_loc"),
@@ -123,7 +123,12 @@ def check_pair(features: FeatureFile, split: SplitFile) -> None:
             without training samples.
     """
     label, parts, path = features.label, split.split, split.path
-    classes = len(split.attributes)
+    classes, width = split.attributes.shape
+    if classes != label.max() + 1 == width:
+        raise DataError(
+            f"{path}: 'att' is {(width, classes)}, but 'labels' of {features.path} count {width} classes.",
+            _TRANSPOSED,
+        )
     if label.max() >= classes:
         row = int(label.argmax())
         raise DataError(
@@ -148,19 +153,18 @@ def check_pair(features: FeatureFile, split: SplitFile) -> None:
         )
 
 
-def unit_rows(values: Array, path: Path, key: str) -> npt.NDArray[np.float32]:
-    """float32 [C, A]: class embeddings divided by their L2 norms.
+def unit_rows(values: npt.NDArray[np.float64], path: Path, key: str) -> npt.NDArray[np.float32]:
+    """float32 [C, A]: class embeddings [C, A] divided by their L2 norms.
 
     Raises:
         DataError: NaN, infinity, or a class of zeros alone.
     """
     _check_finite(path, key, values)
-    rows = values.astype(np.float32)
-    norm = np.sqrt((rows * rows).sum(axis=1, keepdims=True))
+    norm = np.linalg.norm(values, axis=1, keepdims=True)
     if not (norm > 0).all():
         raise DataError(f"{path}: {key!r} of class {int(norm.argmin()) + 1} is all zeros.")
-    scaled: npt.NDArray[np.float32] = rows / norm
-    return scaled
+    # In double: to float32 the sum would be rounded as the machine happens to add it.
+    return np.asarray(values / norm, dtype=np.float32)
 
 
 def _class(split: SplitFile, class_id: np.int64) -> str:
@@ -188,8 +192,9 @@ def _counted(value: object, path: Path, key: str, what: str) -> Index:
     if 1 not in matrix.shape:
         raise DataError(f"{path}: {key!r} must be one column, found shape {matrix.shape}.")
     column = matrix.ravel()
-    whole = column.astype(np.int64) if np.isfinite(column).all() else None
-    if whole is None or not np.array_equal(whole, column):
+    with np.errstate(invalid="ignore"):
+        whole = column.astype(np.int64)
+    if not np.array_equal(whole, column):
         raise DataError(f"{path}: {key!r} must hold whole numbers from 1.")
     if whole.min() < 1:
         raise DataError(
@@ -252,11 +257,13 @@ def _narrow(features: Array) -> npt.NDArray[np.floating[Any]]:
     return narrow
 
 
-def _names(value: object, path: Path, classes: int) -> tuple[str, ...]:
+def _names(value: object, path: Path, attributes: Array) -> tuple[str, ...]:
+    classes, width = attributes.shape
     if not isinstance(value, list):
         return tuple(f"class {number + 1}" for number in range(classes))
     if len(value) != classes:
         raise DataError(
-            f"{path}: 'allclasses_names' has {len(value)} names, 'att' {classes} classes."
+            f"{path}: 'allclasses_names' has {len(value)} names, 'att' {classes} classes.",
+            _TRANSPOSED if len(value) == width else "",
         )
     return tuple(value)

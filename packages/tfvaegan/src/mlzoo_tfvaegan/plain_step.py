@@ -7,7 +7,7 @@ device; nothing in it waits for the device.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -70,15 +70,16 @@ class PlainStep:
         device = next(networks.parameters()).device
         dtype = torch.float32 if device.type == "mps" else torch.float64
         self.penalty_weight = torch.tensor(penalty_weight, dtype=dtype, device=device)
-        rate, beta1 = options.learning_rate, options.beta1
+        rates = {
+            "encoder": (options.learning_rate, ENCODER_BETA1),
+            "generator": (options.learning_rate, options.beta1),
+            "critic": (options.learning_rate, options.beta1),
+            "feedback": (options.feedback_learning_rate, options.beta1),
+            "decoder": (options.decoder_learning_rate, options.beta1),
+        }
         self.optimizers = {
-            "encoder": _adam(networks.encoder.parameters(), rate, ENCODER_BETA1),
-            "generator": _adam(networks.generator.parameters(), rate, beta1),
-            "critic": _adam(_trained(networks), rate, beta1),
-            "feedback": _adam(
-                networks.feedback.parameters(), options.feedback_learning_rate, beta1
-            ),
-            "decoder": _adam(networks.decoder.parameters(), options.decoder_learning_rate, beta1),
+            name: Adam(trained_parameters(networks, name), rate, betas=(beta1, BETA2), eps=1e-8)
+            for name, (rate, beta1) in rates.items()
         }
 
     def iteration(self, data: TrainingSet, draws: Draws, *, feedback: bool) -> StepLosses:
@@ -218,15 +219,11 @@ class PlainStep:
             optimizer.step()
 
 
-def _adam(parameters: Iterable[nn.Parameter], rate: float, beta1: float) -> Adam:
-    return Adam(parameters, lr=rate, betas=(beta1, BETA2), eps=1e-8)
-
-
-def _trained(networks: Networks) -> list[nn.Parameter]:
-    """The critic's parameters but the output's bias.
+def trained_parameters(networks: Networks, name: str) -> list[nn.Parameter]:
+    """Of the network of that name: all but the bias of the critic's output.
 
     Its gradient is exactly 0: it moves D(x) and D(x̃) alike, and no slope. So it stays where it is;
     left out, no rounding can make Adam take a whole step of it.
     """
-    bias = networks.critic.fc2.bias
-    return [parameter for parameter in networks.critic.parameters() if parameter is not bias]
+    never = networks.critic.fc2.bias
+    return [each for each in networks.get_submodule(name).parameters() if each is not never]

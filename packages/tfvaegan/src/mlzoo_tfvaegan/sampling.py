@@ -55,18 +55,21 @@ class RestartingRows:
 
     The first pass ends before the last one or two batches, and from then on every call shuffles
     everything and takes the head: independent batches. A set smaller than a batch comes whole.
+
+    Attributes:
+        position: rows taken in the first pass.
     """
 
     def __init__(self, rows: int, permute: Permute) -> None:
         self._permute = permute
         self._order = torch.arange(rows)
-        self._position = 0
+        self.position = 0
 
     def take(self, count: int) -> Tensor:
         """The next batch of row numbers, int64 [min(count, rows)]."""
-        position = self._position
-        if position + count > len(self._order) - count:  # stays so: the position is never reset
+        start = self.position
+        if start + count > len(self._order) - count:  # stays so: the position is never reset
             self._order = self._order[self._permute(len(self._order)).cpu()]
             return self._order[:count]
-        self._position += count
-        return self._order[position : position + count]
+        self.position += count
+        return self._order[start : start + count]

@@ -27,7 +27,8 @@ import numpy.typing as npt
 from sklearn.preprocessing import MinMaxScaler
 
 from mlzoo.data.fingerprint import fingerprint
-from mlzoo.errors import DataError, UsageError
+from mlzoo.errors import UsageError
+from mlzoo_tfvaegan.promises import check_arrays, check_split, check_untested
 from mlzoo_tfvaegan.scaling import Scaler, ScalingName
 
 Index = npt.NDArray[np.int64]
@@ -100,15 +101,12 @@ class ZeroShotData:
     incomparable: str = ""
 
     def __post_init__(self) -> None:
-        _check_arrays(self)
-        _check_split(self.split, self.label, "split")
+        check_arrays(self.features, self.label, self.attributes, self.class_names)
+        check_split(self.split.arrays(), self.label, "split")
         if self.validation_split is not None:
-            _check_split(self.validation_split, self.label, "validation_split")
-            tested = np.concatenate([self.split.test_seen, self.split.test_unseen])
-            for name, rows in self.validation_split.arrays().items():
-                _promise(
-                    not np.isin(rows, tested).any(), f"validation_split.{name} has test samples"
-                )
+            parts = self.validation_split.arrays()
+            check_split(parts, self.label, "validation_split")
+            check_untested(parts, np.append(self.split.test_seen, self.split.test_unseen))
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -244,57 +242,6 @@ class ZeroShotData:
 
     def _samples(self, rows: Index) -> Samples:
         return Samples(self.scaler.transform(self.features, rows), self.label[rows])
-
-
-def _promise(kept: bool, broken: str) -> None:
-    if not kept:
-        raise DataError(f"zero-shot data: {broken}.")
-
-
-def _check_arrays(data: ZeroShotData) -> None:
-    features, label, attributes = data.features, data.label, data.attributes
-    classes = len(attributes)
-    _promise(
-        features.ndim == 2 and features.dtype in (np.float32, np.float64) and features.size > 0,
-        f"features must be float32 or float64 [N, R], not {features.dtype} {features.shape}",
-    )
-    _promise(
-        label.dtype == np.int64 and label.shape == (len(features),),
-        f"label must be int64 [{len(features)}], not {label.dtype} {label.shape}",
-    )
-    _promise(
-        attributes.ndim == 2 and attributes.dtype == np.float32,
-        f"attributes must be float32 [C, A], not {attributes.dtype} {attributes.shape}",
-    )
-    _promise(
-        label.min() >= 0 and label.max() < classes,
-        f"labels must lie in 0 to {classes - 1}, found {label.min()} to {label.max()}",
-    )
-    lengths = np.linalg.norm(attributes, axis=1)
-    _promise(np.allclose(lengths, 1, atol=1e-3), "rows of attributes must have length 1")
-    _promise(
-        len(data.class_names) == classes, f"{len(data.class_names)} names for {classes} classes"
-    )
-
-
-def _check_split(split: Split, label: Index, what: str) -> None:
-    parts = split.arrays()
-    for name, rows in parts.items():
-        _promise(
-            rows.dtype == np.int64 and rows.ndim == 1 and len(rows) > 0,
-            f"{what}.{name} must be int64 [n] with n > 0, not {rows.dtype} {rows.shape}",
-        )
-        _promise(
-            rows.min() >= 0 and rows.max() < len(label),
-            f"{what}.{name} must name rows 0 to {len(label) - 1}",
-        )
-    every = np.concatenate(list(parts.values()))
-    _promise(len(np.unique(every)) == len(every), f"{what} names a sample twice")
-    seen, unseen = np.unique(label[split.train]), np.unique(label[split.test_unseen])
-    both = np.intersect1d(seen, unseen)
-    _promise(not len(both), f"{what} has class {both[:1]} both seen and unseen")
-    foreign = np.setdiff1d(label[split.test_seen], seen)
-    _promise(not len(foreign), f"{what}.test_seen has class {foreign[:1]}, which train has not")
 
 
 def _limited(split: Split, label: Index, count: int) -> Split:
