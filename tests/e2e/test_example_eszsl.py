@@ -42,7 +42,7 @@ def test_grid_is_chosen_on_validation_classes_and_beats_the_method_as_printed(wo
     assert h[0] > h[1] > 20 * found["references"]["gzsl_h"]["chance"]
     last = workshop.call("-m", "mlzoo", *words, "--select", "last")
     assert last.returncode == 2
-    assert "none of the 49 pairs" in last.stderr
+    assert "none of the 49 points" in last.stderr
 
 
 def test_example_stands_beside_the_tasks_own_model_in_one_report(workshop):
