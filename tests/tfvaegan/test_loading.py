@@ -243,9 +243,9 @@ def test_files_and_embeddings_are_chosen_by_name(tmp_path: Path) -> None:
         load(tmp_path, embedding="sent")
 
 
-@pytest.mark.parametrize("name", ["../res101", "a/b", ".hidden", ""])
-def test_name_of_a_file_is_not_a_path(name: str) -> None:
-    with pytest.raises(ValidationError):
+@pytest.mark.parametrize("name", ["../res101", "a/b", ".hidden", "", "res101.mat"])
+def test_name_of_a_file_has_no_folder_and_no_ending(name: str) -> None:
+    with pytest.raises(ValidationError, match="without folder and ending"):
         ImagesOptions(features=name)
 
 

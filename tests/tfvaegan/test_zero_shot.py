@@ -145,7 +145,8 @@ def test_family_is_of_all_splits_of_one_dataset() -> None:
 
 
 def test_limit_keeps_every_class_while_it_can() -> None:
-    data = world().limited(9)
+    data = world(ceilings={"zsl_top1": 90.0}).limited(9)
+    assert not data.ceilings
     assert data.seen.tolist() == list(range(6))
     assert data.unseen.tolist() == [6, 7, 8]
     assert [len(rows) for rows in data.split.arrays().values()] == [9, 9, 9]
@@ -213,11 +214,13 @@ def test_broken_promise_is_told(message: str) -> None:
 
 
 def test_description_counts_classes_and_samples() -> None:
-    found = world(facts={"version": "v1"}).describe()
+    found = world(facts={"version": "v1"}, incomparable="own features").describe()
     assert found["classes"] == {"seen": 6, "unseen": 3}
     assert found["samples"] == {"train": 54, "test_seen": 18, "test_unseen": 36}
     assert found["validation_classes"] == {"seen": 4, "unseen": 2}
     assert found["version"] == "v1"
+    assert found["incomparable"] == "own features"
+    assert "incomparable" not in world().describe()
 
 
 def test_references_name_chance_and_ceiling() -> None:

@@ -44,12 +44,12 @@ def _judge_one(
     departures = [key for key in departures if key not in number.options]
     verdict: Verdict
     reason = ""
-    if ours is None:
+    if results["data"].get("incomparable"):
+        verdict, reason = "not comparable", results["data"]["incomparable"]
+    elif ours is None:
         verdict, reason = "not comparable", f"the run has no {number.metric} on {number.split}"
     elif results["data"]["limited"]:
         verdict, reason = "not comparable", "the run used limited data"
-    elif results["data"].get("incomparable"):
-        verdict, reason = "not comparable", results["data"]["incomparable"]
     elif others:
         verdict, reason = "not comparable", f"published with {', '.join(others)}"
     elif departures:

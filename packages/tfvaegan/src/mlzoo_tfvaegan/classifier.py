@@ -1,5 +1,5 @@
 """The softmax classifier behind ZSL and GZSL numbers: one linear layer, trained anew for every epoch of
-the networks on real and synthesised features (spec "Classifier").
+the networks on real and synthesised features.
 
 W: width of a feature, K: classes, B: batch.
 
@@ -149,7 +149,7 @@ def train_classifier(
     """Adam on the mean negative log-likelihood, ceil(n / B) batches an epoch.
 
     Beside ``features`` it holds one batch [B, W] and four matrices [K, W]: weights, gradient, moments.
-    Nothing waits for the device.
+    No step waits for the device.
 
     Args:
         features: [n, W]; only read.

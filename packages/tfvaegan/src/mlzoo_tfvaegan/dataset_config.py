@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field
 
 from mlzoo.config import Config
 
-FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")]
-"""Part of a file's name: no folder, no leading dot."""
+
+def _file_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", value) or value.endswith(".mat"):
+        raise ValueError("a file's name without folder and ending is needed")
+    return value
+
+
+FileName = Annotated[str, AfterValidator(_file_name)]
 
 
 class _FileOptions(Config):

@@ -1,5 +1,5 @@
-"""What the classifiers look at: a feature beside the decoder's view of it (spec "discriminative feature
-transform"; sec. 3.3 of the paper)."""
+"""What the classifiers look at: a feature beside the decoder's view of it, the paper's discriminative
+feature transformation."""
 
 from __future__ import annotations
 

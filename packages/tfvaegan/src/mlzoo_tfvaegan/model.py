@@ -18,9 +18,9 @@ from mlzoo.runs import Run
 from mlzoo_tfvaegan.config import TFVAEGANConfig
 from mlzoo_tfvaegan.discriminative import discriminative
 from mlzoo_tfvaegan.draws import draw
+from mlzoo_tfvaegan.fast_step import FastStep
 from mlzoo_tfvaegan.heads import Heads, Pair, train_heads
 from mlzoo_tfvaegan.networks import Decoder, Networks
-from mlzoo_tfvaegan.plain_step import PlainStep as FastStep
 from mlzoo_tfvaegan.step import StepLosses, StepOptions, TrainingSet
 from mlzoo_tfvaegan.synthesis import synthesise
 from mlzoo_tfvaegan.zero_shot import ZeroShotData

@@ -163,7 +163,7 @@ class PlainStep:
         vae = variational_loss(reconstruction, x, mean, log_variance)
 
         # L = L_V - γ_G mean D(x̃, c) + w L_R(Dec(x̃), c)
-        fake = reconstruction
+        fake = reconstruction  # [B, R]
         if not options.encoded_noise:
             fake = self._from_noise(noise, c, reconstruction, feedback=feedback)
         on_fake = networks.critic(fake, c).mean()
@@ -177,7 +177,8 @@ class PlainStep:
         trained += [] if options.freeze_decoder else ["decoder"]
         networks.zero_grad()
         self._descend(total, *trained)
-        return GeneratorStepLosses(*(t.detach() for t in (vae, on_fake, decoder_loss, total)))
+        losses = (vae, on_fake, decoder_loss, total)
+        return GeneratorStepLosses(*(loss.detach() for loss in losses))
 
     def reconstruction_loss(self, x: Tensor, targets: Tensor) -> Tensor:
         """L_R(Dec(x), targets), for real or generated x [B, R] and targets [B, A]."""
@@ -203,6 +204,7 @@ class PlainStep:
     def _from_noise(
         self, noise: Tensor | None, c: Tensor, reconstruction: Tensor, *, feedback: bool
     ) -> Tensor:
+        """Features [B, R] of the adversarial part with plain noise."""
         if noise is None:
             raise UsageError("plain noise (encoded_noise off) needs Draws.generator_noise")
         looked_at = reconstruction if self.options.feedback_source == "reconstruction" else None

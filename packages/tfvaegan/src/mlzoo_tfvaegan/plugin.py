@@ -121,6 +121,7 @@ def mlzoo_datasets() -> Iterator[DatasetSpec]:
             config=f"mlzoo_tfvaegan.dataset_config:{options}",
             demo=f"mlzoo_tfvaegan.demo:write_{name}_demo",
             files=_of_one_split(split_file),
+            repeats="split",
         )
     yield DatasetSpec(
         name="custom",
@@ -130,6 +131,8 @@ def mlzoo_datasets() -> Iterator[DatasetSpec]:
         config="mlzoo_tfvaegan.dataset_config:ImagesOptions",
         demo="mlzoo_tfvaegan.demo:write_custom_demo",
         files=_pair(_OWN),
+        prepare="mlzoo_tfvaegan.prepare:prepare",
+        prepare_config="mlzoo_tfvaegan.prepare_config:PrepareOptions",
     )
 
 
@@ -142,6 +145,7 @@ def mlzoo_evaluators() -> Iterator[EvaluatorSpec]:
         task=TASK,
         score="mlzoo_tfvaegan.evaluators:score",
         metrics=METRICS,
+        tables={"per-class": "mlzoo_tfvaegan.evaluators:per_class"},
     )
 
 

@@ -210,12 +210,15 @@ class ZeroShotData:
         if self.validation is not None:
             inner = self.validation.describe()
             counts |= {f"validation_{name}": inner[name] for name in ("classes", "samples")}
+        if self.incomparable:
+            counts["incomparable"] = self.incomparable
         return {**counts, **self.facts}
 
     def limited(self, count: int) -> Self:
         """At most ``count`` samples a part, as evenly over its classes as possible.
 
         Where there are more seen (or unseen) classes than ``count``, the first ``count`` of them stay.
+        Ceilings go: they are of all classes.
 
         Raises:
             UsageError: ``count`` is below 1.
@@ -225,7 +228,7 @@ class ZeroShotData:
         parts = {"split": _limited(self.split, self.label, count)}
         if self.validation_split is not None:
             parts["validation_split"] = _limited(self.validation_split, self.label, count)
-        return replace(self, **parts)  # type: ignore[arg-type]
+        return replace(self, ceilings={}, **parts)  # type: ignore[arg-type]
 
     def references(self) -> Mapping[str, Mapping[str, float]]:
         """Chance levels and ceilings by metric, in percent."""

@@ -28,18 +28,29 @@ def show_result(result: Result, metrics: Mapping[str, Metric]) -> None:
     show_metrics(result.metrics, metrics, results["references"], title)
     if "honest" in results:
         _show_inflation(results, metrics)
-    for number in results["published"]:
-        mark = "verified" if number["verified"] else "unverified"
-        reason = f" ({number['reason']})" if number["reason"] else ""
-        click.echo(
-            f"published {number['metric']} {number['published']:g} ({mark}, {number['source']}): "
-            f"{number['verdict']}{reason}"
-        )
+    _show_published(results)
     if results["data"]["limited"]:
         click.echo("--limit was used: a try, not a result")
     click.echo(f"kept in {result.directory}")
     for figure in sorted((result.directory / "figures").glob("*.png")):
         click.echo(f"figure  {figure}")
+
+
+def _show_published(results: Mapping[str, Any]) -> None:
+    """A line for each published number; those that speak of something else share one."""
+    reasons: dict[str, list[str]] = {}
+    for number in results["published"]:
+        if number["verdict"] == "not comparable":
+            reasons.setdefault(number["reason"], []).append(number["metric"])
+            continue
+        mark = "verified" if number["verified"] else "unverified"
+        click.echo(
+            f"published {number['metric']} {number['published']:g} ({mark}, {number['source']}): "
+            f"{number['verdict']}"
+        )
+    for reason, of in reasons.items():
+        count = f"{len(of)} number{'s' if len(of) > 1 else ''}"
+        click.echo(f"published: {count} not comparable ({reason}); mlzoo info {results['model']}")
 
 
 def show_metrics(
