@@ -35,6 +35,10 @@ class SplitOptions(Config):
 @dataclass(frozen=True)
 class SplitData(mlzoo_toy.ToyData):
     shared: str = ""
+    number: int = 0
+
+    def references(self):
+        return {"error": {"ceiling": float(self.number)}}
 
     def family(self):
         return hashlib.sha256(self.shared.encode()).hexdigest()
@@ -46,7 +50,7 @@ def load(root, options):
         raise DataError("an unlucky split.")
     data = mlzoo_toy.load(root, options)
     x = {name: rows + options.split for name, rows in data.x.items()}
-    return SplitData(x, data.y, shared=options.word)
+    return SplitData(x, data.y, shared=options.word, number=options.split)
 
 
 def load_strangers(root, options):
@@ -65,7 +69,8 @@ def mlzoo_datasets():
     yield spec("many")
     yield spec("strangers", load=f"{ME}:load_strangers")
     yield spec("misnamed", repeats="word")
-    yield spec("on-file", files=(DataFile(path="split_1.npz", template="split_{split}.npz", how_to_get="ask"),), embedded=False)
+    file = DataFile(path="split_1.npz", template="split_{split}.npz", how_to_get="ask")
+    yield spec("on-file", files=(file,), embedded=False)
 """
 MANY = ("run", "toy", "--dataset", "many", "--epochs", 1, "--quiet", "--no-figures")
 
@@ -162,6 +167,7 @@ def test_report_takes_the_mean_over_splits_and_seeds(cli, loaded):
     assert "mean ± standard deviation over splits and seeds" in called.out
     assert "toy (n=3 splits × 2 seeds)" in called.out
     assert "splits 1-3, seeds 0, 1" in called.out
+    assert "ceiling 2 |" in called.out  # the mean of 1, 2 and 3
     assert "different" not in called.out
     rows = list(csv.DictReader(io.StringIO(cli("report", "runs", "--format", "csv").out)))
     row = next(r for r in rows if (r["split"], r["metric"]) == ("test", "error"))

@@ -39,11 +39,11 @@ class Workshop:
             check=False,
         )
 
-    def install(self, package: Path) -> None:
-        """Install a package from its folder, in place."""
-        words = ("install", "-q", "--no-build-isolation", "--no-deps", "-e", package)
+    def install(self, *package: object) -> None:
+        """``pip install`` with these words; what the package needs is there already."""
+        words = ("install", "-q", "--no-build-isolation", "--no-deps", *map(str, package))
         done = subprocess.run(
-            [sys.executable, "-m", "pip", "--python", self.python, *words],
+            [sys.executable, "-m", "pip", "--python", str(self.python), *words],
             capture_output=True,
             text=True,
             check=False,

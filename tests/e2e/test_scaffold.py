@@ -14,7 +14,7 @@ def workshop(new_workshop, tmp_path_factory):
     made = new_workshop(tmp_path_factory.mktemp("workshop"))
     done = made.call("-m", "mlzoo", "plugin", "new", NAME)
     assert done.returncode == 0, done.stderr
-    made.install(made.folder / f"mlzoo-{NAME}")
+    made.install("-e", made.folder / f"mlzoo-{NAME}")
     return made
 
 

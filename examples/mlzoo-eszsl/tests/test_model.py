@@ -46,38 +46,38 @@ class Walk:
         return iter(range(1, min(count, self.chosen_epoch or count) + 1))
 
     def log(self, **values):
-        self.logged.append((values["gamma"], values["lambda"]))
+        self.logged.append((values["gamma"], values["lambda"], values["calibration"]))
 
     def evaluate(self, model):
-        self.scored.append(model.solution)
+        self.scored.append((model.solution, model.penalty))
 
 
 GRID = {"gammas": (0.1, 10.0), "lambdas": (0.01, 1.0)}
-PAIRS = [(0.1, 0.01), (0.1, 1.0), (10.0, 0.01), (10.0, 1.0)]
+POINTS = [(0.1, 0.01, 0.0), (0.1, 1.0, 0.0), (10.0, 0.01, 0.0), (10.0, 1.0, 0.0)]
 
 
-def test_search_tries_every_pair_once(world):
+def test_search_tries_every_point_once(world):
     run = Walk()
     ESZSL(ESZSLConfig(**GRID), world).fit(run)
-    assert run.logged == PAIRS
-    assert len({solution.tobytes() for solution in run.scored}) == 4
+    assert run.logged == POINTS
+    assert len({solution.tobytes() for solution, _ in run.scored}) == 4
 
 
-def test_final_fit_solves_for_the_chosen_pair_alone(world):
+def test_final_fit_solves_for_the_chosen_point_alone(world):
     search, final = Walk(), Walk(chosen_epoch=3)
     ESZSL(ESZSLConfig(**GRID), world).fit(search)
     model = ESZSL(ESZSLConfig(**GRID), world)
     model.fit(final)
-    assert final.logged == PAIRS[2:3]
-    np.testing.assert_array_equal(model.solution, search.scored[2])
+    assert final.logged == POINTS[2:3]
+    np.testing.assert_array_equal(model.solution, search.scored[2][0])
 
 
 def test_nothing_chooses_under_last(world):
-    with pytest.raises(UsageError, match="none of the 4 pairs"):
+    with pytest.raises(UsageError, match="none of the 4 points"):
         ESZSL(ESZSLConfig(**GRID), world).fit(Walk("last"))
     one = Walk("last")
     ESZSL(ESZSLConfig(gammas=(2,), lambdas=(3,)), world).fit(one)
-    assert one.logged == [(2.0, 3.0)]
+    assert one.logged == [(2.0, 3.0, 0.0)]
 
 
 @pytest.mark.parametrize("unit", [False, True])
@@ -94,6 +94,27 @@ def test_unseen_classes_are_told_apart(world, unit, centre):
     assert np.mean(unseen.argmax(axis=1) + 8 == found["label"][8:]) > 0.7  # chance 0.25
 
 
+def test_calibration_moves_the_scores_of_seen_classes_alone(world):
+    run = Walk()
+    model = ESZSL(ESZSLConfig(gammas=(0.1,), lambdas=(0.1,), calibrations=(0, 0.5, 1)), world)
+    scores = []
+    run.evaluate = lambda model: scores.append(model.predict("test")["scores"])
+    model.fit(run)
+    training = model._scores(model._train)
+    for step, found in zip((0, 0.5, 1), scores, strict=True):
+        expected = scores[0] - step * training.std() * (np.arange(12) < 8)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_point_is_solved_anew_after_a_state_was_put_back(world):
+    straight, resumed = (ESZSL(ESZSLConfig(), world) for _ in "ab")
+    straight.solve(0.1, 0.1)
+    resumed.load_state_dict(straight.state_dict())
+    for model in (straight, resumed):
+        model.solve(0.1, 0.1, 2.0)
+    assert resumed.penalty == straight.penalty > 0
+
+
 def test_embeddings_are_centred_by_the_seen_classes_alone(world):
     model = ESZSL(ESZSLConfig(centre_embeddings=True), world)
     np.testing.assert_allclose(model.embeddings[:8].mean(axis=0), 0, atol=1e-7)
@@ -101,14 +122,13 @@ def test_embeddings_are_centred_by_the_seen_classes_alone(world):
 
 
 def test_state_is_put_back_and_held_against_the_data(world):
-    model = ESZSL(ESZSLConfig(gammas=(0.1,), lambdas=(0.1,)), world)
+    model = ESZSL(ESZSLConfig(gammas=(0.1,), lambdas=(0.1,), calibrations=(0.5,)), world)
     model.fit(Walk())
     other = ESZSL(ESZSLConfig(), world)
     other.load_state_dict(model.state_dict())
     np.testing.assert_array_equal(other.predict("test")["scores"], model.predict("test")["scores"])
-    assert (other.gamma, other.lambda_) == (0.1, 0.1)
     state = model.state_dict()
-    with pytest.raises(ValueError, match="has solution, gamma, lambda"):
+    with pytest.raises(ValueError, match="has solution and penalty"):
         other.load_state_dict({**state, "bias": 0})
     with pytest.raises(ValueError, match="expected"):
         other.load_state_dict({**state, "solution": state["solution"][1:]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Annotated
 
 from pydantic import Field, field_validator
@@ -17,10 +18,11 @@ def powers_of_ten(first: int, last: int) -> tuple[float, ...]:
 
 
 class ESZSLConfig(Config):
-    """Options of the model ``eszsl``. The grid is every gamma with every lambda.
+    """Options of the model ``eszsl``. The grid is every gamma with every lambda and calibration.
 
     The paper leaves features and embeddings as they are, ``unit_features=False`` and
     ``centre_embeddings=False``; the defaults did better on validation classes wherever that was tried.
+    Calibrated stacking is of Chao et al., ECCV 2016.
     """
 
     gammas: tuple[Positive, ...] = Field(
@@ -33,6 +35,12 @@ class ESZSLConfig(Config):
         min_length=1,
         description="weights of the penalty on the map of the class embeddings (λ)",
     )
+    calibrations: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        (0.0,),
+        min_length=1,
+        description="subtracted from the scores of seen classes, in standard deviations of the "
+        "training scores (calibrated stacking)",
+    )
     unit_features: bool = Field(
         True, description="divide the features of each sample by their Euclidean length"
     )
@@ -40,7 +48,7 @@ class ESZSLConfig(Config):
         True, description="subtract the mean of the seen classes from the class embeddings"
     )
 
-    @field_validator("gammas", "lambdas")
+    @field_validator("gammas", "lambdas", "calibrations")
     @classmethod
     def _each_once(cls, values: tuple[float, ...]) -> tuple[float, ...]:
         if len(set(values)) < len(values):
@@ -48,6 +56,6 @@ class ESZSLConfig(Config):
         return values
 
     @property
-    def grid(self) -> list[tuple[float, float]]:
-        """Every (gamma, lambda), in the order in which they are tried."""
-        return [(gamma, lambda_) for gamma in self.gammas for lambda_ in self.lambdas]
+    def grid(self) -> list[tuple[float, float, float]]:
+        """Every (gamma, lambda, calibration), in the order in which they are tried."""
+        return list(product(self.gammas, self.lambdas, self.calibrations))

@@ -47,43 +47,53 @@ class World(Protocol):
 
 
 class ESZSL:
-    """V of the paper for one pair of regularisers after another.
+    """V of the paper for one point of the grid after another.
 
-    A pair's place in the grid is its epoch: under the rule ``val`` the grid is walked on validation
-    classes first, and the pair that won is then solved for on the whole training set.
+    A point's place in the grid is its epoch: under the rule ``val`` the grid is walked on validation
+    classes first, and the point that won is then solved for on the whole training set.
     """
 
     def __init__(self, config: ESZSLConfig, data: World) -> None:
         self.config, self.data = config, data
         width = data.train.features.shape[1]
         self.solution: Matrix = np.zeros((width, data.attributes.shape[1]))  # V, [d, a]
-        self.gamma = self.lambda_ = 0.0
+        self.penalty = 0.0  # of seen classes
+        self._solved: tuple[float, float] | None = None
+        self._spread = 0.0
 
     def fit(self, run: Run) -> None:
-        """Solve for every pair, or for the one that was chosen.
+        """Solve for every point of the grid, or for the one that was chosen.
 
         Raises:
-            UsageError: nothing chooses between several pairs.
+            UsageError: nothing chooses between several points.
         """
         grid = self.config.grid
         if run.selector.rule == "last" and len(grid) > 1:
             raise UsageError(
-                f"--select last chooses none of the {len(grid)} pairs of --gammas and --lambdas.",
-                "Choose --select val, or give one gamma and one lambda.",
+                f"--select last chooses none of the {len(grid)} points of the grid.",
+                "Choose --select val, or give --gammas, --lambdas and --calibrations one value each.",
             )
         for step in run.epochs(len(grid), model=self):
             if run.chosen_epoch in (None, step):
-                self.gamma, self.lambda_ = grid[step - 1]
-                self.solution = self.closed_form.solve(self.gamma, self.lambda_)
-                run.log(**{"gamma": self.gamma, "lambda": self.lambda_})
+                gamma, lambda_, calibration = grid[step - 1]
+                self.solve(gamma, lambda_, calibration)
+                run.log(**{"gamma": gamma, "lambda": lambda_, "calibration": calibration})
                 run.evaluate(self)
+
+    def solve(self, gamma: float, lambda_: float, calibration: float = 0.0) -> None:
+        """V for these regularisers, and what seen classes are to pay for being known."""
+        if self._solved != (gamma, lambda_):
+            self.solution = self.closed_form.solve(gamma, lambda_)
+            self._spread = float(self._scores(self._train).std())
+            self._solved = gamma, lambda_
+        self.penalty = calibration * self._spread
 
     @cached_property
     def closed_form(self) -> ClosedForm:
         """Of the training set; decomposed once."""
-        train, seen = self.data.train, self.data.seen
-        classes = np.searchsorted(seen, train.label)
-        return ClosedForm.of(self._prepared(train), classes, self.embeddings[seen])
+        seen = self.data.seen
+        classes = np.searchsorted(seen, self.data.train.label)
+        return ClosedForm.of(self._train, classes, self.embeddings[seen])
 
     @cached_property
     def embeddings(self) -> Matrix:
@@ -95,9 +105,19 @@ class ESZSL:
 
     def predict(self, split: str) -> dict[str, npt.NDArray[Any]]:
         """Label and scores of the test samples: ``label`` int64 [n], ``scores`` float32 [n, classes]."""
-        towards = self.solution @ self.embeddings[self.data.classes].T  # [d, classes]
-        scores = self._test @ towards  # xᵀ V s
+        scores = self._scores(self._test)
+        scores[:, np.isin(self.data.classes, self.data.seen)] -= self.penalty
         return {"label": self.data.test.label, "scores": scores.astype(np.float32)}
+
+    def _scores(self, features: Matrix) -> Matrix:
+        """xᵀ V s of every sample and class, float64 [n, classes]."""
+        towards = self.solution @ self.embeddings[self.data.classes].T  # [d, classes]
+        scores: Matrix = features @ towards
+        return scores
+
+    @cached_property
+    def _train(self) -> Matrix:
+        return self._prepared(self.data.train)
 
     @cached_property
     def _test(self) -> Matrix:
@@ -112,11 +132,10 @@ class ESZSL:
         return rows
 
     def state_dict(self) -> dict[str, Any]:
-        """V and the pair it was solved for."""
+        """V and the penalty of seen classes."""
         import torch  # brought by the core, whose checkpoints hold tensors
 
-        solution = torch.from_numpy(self.solution)
-        return {"solution": solution, "gamma": self.gamma, "lambda": self.lambda_}
+        return {"solution": torch.from_numpy(self.solution), "penalty": self.penalty}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Put back what :meth:`state_dict` returned.
@@ -124,12 +143,10 @@ class ESZSL:
         Raises:
             ValueError: other keys, or V of another shape.
         """
-        if set(state) != {"solution", "gamma", "lambda"}:
-            raise ValueError(
-                f"a state of eszsl has solution, gamma, lambda, not {', '.join(state)}"
-            )
+        if set(state) != {"solution", "penalty"}:
+            raise ValueError(f"a state of eszsl has solution and penalty, not {', '.join(state)}")
         solution = state["solution"].numpy()
         if solution.shape != self.solution.shape:
             raise ValueError(f"solution is {solution.shape}, expected {self.solution.shape}")
-        self.solution = solution
-        self.gamma, self.lambda_ = float(state["gamma"]), float(state["lambda"])
+        self.solution, self.penalty = solution, float(state["penalty"])
+        self._solved = None

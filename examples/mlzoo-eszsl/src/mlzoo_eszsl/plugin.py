@@ -20,6 +20,12 @@ PAPER = Paper(
 }""",
 )
 
+CALIBRATED = {
+    "gammas": (0.1, 1.0, 10.0),
+    "lambdas": (0.001, 0.01, 0.1, 1.0),
+    "calibrations": tuple(step / 5 for step in range(11)),  # 0 to 2
+}
+
 
 @hookimpl
 def mlzoo_models() -> Iterator[ModelSpec]:
@@ -36,6 +42,7 @@ def mlzoo_models() -> Iterator[ModelSpec]:
             "digits/smoke": {"gammas": (1.0, 100.0), "lambdas": (0.1,), "limit": 200},
             # Chosen on validation classes, of ImageNet features of the real photographs.
             "cub": {"scaling": "none"},
+            "cub/calibrated": CALIBRATED,
         },
         # No table of the paper could be checked, so no number is given.
         published=(),

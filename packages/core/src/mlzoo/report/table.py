@@ -270,11 +270,17 @@ def _mean_and_spread(values: Sequence[float], runs: int, unit: str) -> str:
 
 def _references(groups: Sequence[Group], metric: str, unit: str) -> str:
     texts = {
-        reference_text(group.first.results["references"].get(metric, {}), unit)
+        reference_text(_mean_references(group, metric), unit)
         for group in groups
         if any(metric in metrics for metrics in group.first.results["metrics"].values())
     }
     return texts.pop() if len(texts) == 1 else "differs"
+
+
+def _mean_references(group: Group, metric: str) -> dict[str, float]:
+    """Repetitions of the data may differ in what can be reached."""
+    each = [run.results["references"].get(metric, {}) for run in group.runs]
+    return {label: statistics.fmean(one[label] for one in each) for label in each[0]}
 
 
 def _notes(groups: Sequence[Group], records: Sequence[RunRecord]) -> list[str]:
