@@ -25,6 +25,7 @@ nox.options.sessions = ["tests", "lint", "types"]
 
 CONSTRAINTS = Path("constraints.txt")  # nox works in the folder of this file
 PYPROJECTS = sorted(Path("packages").glob("*/pyproject.toml"))
+EXAMPLES = sorted(Path("examples").glob("*/pyproject.toml"))  # third parties' packages, as it were
 PAPERS = [path.parent.name for path in PYPROJECTS if path.parent.name != "core"]
 # glibc gives large blocks back to the system at every step and fetches them again; keep them.
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "1000000000", "MALLOC_MMAP_THRESHOLD_": "1000000000"}
@@ -123,22 +124,24 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Types of all packages, checked with mypy --strict."""
+    """Types of all packages and examples, checked with mypy --strict."""
     install(session, *editable(), "mypy", "types-PyYAML")
-    session.run("mypy", "--strict", *(str(path.parent / "src") for path in PYPROJECTS))
+    session.run(
+        "mypy", "--strict", *(str(path.parent / "src") for path in [*PYPROJECTS, *EXAMPLES])
+    )
 
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Wheels and source archives of every package in dist/, with a look inside."""
+    """Wheels and source archives of every package and example in dist/, with a look inside."""
     install(session, "build[uv]")
     for stale in Path("dist").glob("mlzoo_*"):
         stale.unlink()
     environment = {**uv_settings(), "UV_CONSTRAINT": str(CONSTRAINTS.resolve())}
-    for path in PYPROJECTS:
+    for path in [*PYPROJECTS, *EXAMPLES]:
         command = ("--installer", "uv", "--outdir", "dist", str(path.parent))
         session.run("python", "-m", "build", *command, env=environment)
-        check_wheel(session, path.parent.name)
+        check_wheel(session, path.parent.name.removeprefix("mlzoo-"))
 
 
 def wheel(package: str) -> Path:

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-SPEED = ("mdn_data", "mdn_layer", "safe_files", "start_up")
+SPEED = ("mdn_data", "mdn_layer", "safe_files", "start_up", "tfvaegan_classifier")
 
 
 @pytest.fixture

@@ -293,6 +293,27 @@ def test_matlab_variable_that_is_missing_or_a_struct_is_named(write: Any, tmp_pa
 
 
 @pytest.mark.parametrize("write", [write_mat5, write_mat73])
+def test_optional_matlab_variable_is_read_if_it_is_there_and_numbers_or_strings(
+    write: Any, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "x.mat")
+    found = read_mat(path, ["features"], optional=["names", "weights", "options"])
+    assert found.keys() == {"features", "names"}
+    assert found["names"] == NAMES
+    with pytest.raises(DataError, match="declares"):
+        read_mat(path, [], optional=["features"], max_bytes=10)
+
+
+def test_optional_cell_array_of_numbers_is_left_out(tmp_path: Path) -> None:
+    cells = np.empty((2, 1), dtype=object)
+    cells[:, 0] = [np.ones((2, 2)), "a"]
+    scipy_io.savemat(tmp_path / "x.mat", {"cells": cells, "one": 1.0})
+    assert read_mat(tmp_path / "x.mat", ["one"], optional=["cells"]).keys() == {"one"}
+    with pytest.raises(DataError, match="'cells' is a cell with other than strings"):
+        read_mat(tmp_path / "x.mat", ["cells"])
+
+
+@pytest.mark.parametrize("write", [write_mat5, write_mat73])
 def test_truncated_matlab_file_is_refused(write: Any, tmp_path: Path) -> None:
     path = write(tmp_path / "x.mat")
     data = path.read_bytes()

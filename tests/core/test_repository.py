@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
+EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/pyproject.toml"))
 PAPERS = [package for package in PACKAGES if package.name != "core"]
 
 # Folders of one person's or one machine's file system, and the hosts of package indexes.
@@ -61,9 +62,9 @@ def tracked_texts() -> Iterator[tuple[str, str]]:
             yield name, content.decode("utf-8")
 
 
-@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
+@pytest.mark.parametrize("package", [*PACKAGES, *EXAMPLES], ids=lambda package: package.name)
 def test_version_is_static_and_name_follows_folder(package: Path) -> None:
-    assert project(package)["name"] == f"mlzoo-{package.name}"
+    assert project(package)["name"] == f"mlzoo-{package.name.removeprefix('mlzoo-')}"
     assert re.fullmatch(r"\d+\.\d+\.\d+", project(package)["version"])
     assert "dynamic" not in project(package)
 
@@ -76,7 +77,20 @@ def test_paper_depends_on_the_core_within_one_minor_version(package: Path) -> No
     ]
 
 
-@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
+@pytest.mark.parametrize("package", EXAMPLES, ids=lambda package: package.name)
+def test_example_depends_on_packages_of_the_repository_within_one_minor_version(
+    package: Path,
+) -> None:
+    own = [line for line in requirements(package) if line.name.startswith("mlzoo")]
+    known = {f"mlzoo-{package.name}" for package in PACKAGES}
+    assert {line.name for line in own} <= known
+    # An extra of its own for its tests needs no range beside the dependency's.
+    needed = [Requirement(line) for line in project(package)["dependencies"]]
+    ranges = [line.specifier for line in needed if line.name.startswith("mlzoo")]
+    assert set(ranges) == {SpecifierSet(">=0.1,<0.2")}
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, *EXAMPLES], ids=lambda package: package.name)
 def test_package_declares_ranges_and_no_exact_pins(package: Path) -> None:
     pins = [str(line) for line in requirements(package) if "==" in str(line.specifier)]
     assert pins == []
@@ -91,7 +105,7 @@ def test_extra_all_names_every_paper() -> None:
 def test_constraints_pin_every_dependency_within_its_range() -> None:
     pins = constraints()
     assert pins["torch"] == "2.13.0"
-    needed = [line for package in PACKAGES for line in requirements(package)]
+    needed = [line for package in [*PACKAGES, *EXAMPLES] for line in requirements(package)]
     foreign = [line for line in needed if not line.name.startswith("mlzoo-")]
     unpinned = {line.name for line in foreign if canonicalize_name(line.name) not in pins}
     assert unpinned == set()
@@ -122,7 +136,7 @@ def test_package_imports_no_other_paper(package: Path) -> None:
     assert guilty == {}
 
 
-@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
+@pytest.mark.parametrize("package", [*PACKAGES, *EXAMPLES], ids=lambda package: package.name)
 def test_package_carries_the_licence_of_the_repository(package: Path) -> None:
     assert (package / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
@@ -143,7 +157,7 @@ FLOORS = [
         "verdict",
     },
     {"registry", "run_schema", "scaffold", "plugin_check", "prediction"},
-    {"run_directory", "machine", "diagnosis"},
+    {"run_directory", "machine", "diagnosis", "tables"},
     {"run_status", "planning", "ranks", "launch", "backbones"},
     {"runs", "scoring"},
     {"report", "search"},

@@ -29,6 +29,8 @@ class TaskData(Protocol):
       zero-shot learning the val classes must be unseen). Its ``test`` stands for val: under the rule
       ``val`` a model is trained on it to find the best epoch, then another on the whole data so far.
     - ``incomparable``: why the published numbers do not speak of these data; empty if they do.
+    - ``family()``: hex digest of what all repetitions of a dataset (``DatasetSpec.repeats``, e.g. its
+      random splits) share: runs on one family are reported together. The fingerprint if omitted.
     """
 
     @property

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlzoo.config import (
     RESERVED,
     Config,
     Layer,
+    Option,
     Options,
     OptionSet,
     RunOptions,
@@ -27,6 +28,9 @@ from mlzoo.specs import DatasetSpec, EvaluatorSpec, Metric, ModelSpec
 if TYPE_CHECKING:
     from mlzoo.contracts import Model, TaskData
     from mlzoo.run_directory import RunRecord
+
+Repetition: TypeAlias = tuple[tuple[str, int], ...]
+"""``(("split", 7), ("seed", 0))``, or ``(("seed", 0),)`` where a dataset has no repetitions."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +85,24 @@ class Plan:
         """The content of ``config.json``."""
         return self.options.to_json(self.model.name, self.dataset.name, self.preset)
 
+    @property
+    def repeat(self) -> dict[str, int]:
+        """Which repetition of the experiment this is, ``{"split": 7}``; empty where there are none."""
+        option = repeat_option(self.dataset_entry, option_set(self.model_entry, self.dataset_entry))
+        return {option.key: self.options.values[option.key]} if option else {}
+
+    @property
+    def repetition(self) -> Repetition:
+        """What tells this run from the others of its experiment."""
+        return *self.repeat.items(), ("seed", self.options.run.seed)
+
     def departures(self) -> list[str]:
         """The model's and dataset's options that differ from the preset in force."""
         layers = preset_layers(self.model, self.dataset.name, self.preset)
         preset = option_set(self.model_entry, self.dataset_entry).resolve(layers).values
         mine = self.options.values
-        run = RunOptions.model_fields
-        return [key for key in mine if key not in run and mine[key] != preset[key]]
+        chosen = {*RunOptions.model_fields, *self.repeat}
+        return [key for key in mine if key not in chosen and mine[key] != preset[key]]
 
     def with_dataset(self, name: str) -> Plan:
         """The same model on another dataset of its task, for ``eval --dataset``; dataset options
@@ -97,6 +112,14 @@ class Plan:
         options = replace(self.options, dataset=cls() if cls else None)
         request = {**self.request, "dataset": name}
         return replace(self, dataset_entry=entry, options=options, request=request)
+
+    def require_files(self) -> None:
+        """Refuse to go on without the dataset's files.
+
+        Raises:
+            DataError: files are missing or of the wrong size.
+        """
+        require_files(self.dataset_entry, self.data_dir, self.options.dataset)
 
     def load_data(self) -> TaskData:
         """Load the dataset, checked for its files first and limited last.
@@ -112,15 +135,22 @@ class Plan:
         return factory(self.options.model, data)  # type: ignore[no-any-return]
 
 
+def require_files(entry: Registered, data_dir: Path | None, options: Config | None) -> None:
+    """The files that these options ask for lie below the data root, or it is a DataError."""
+    spec: DatasetSpec = entry.spec
+    values = dict(options) if options is not None else {}
+    files = tuple(file.of(values) for file in spec.files)
+    require(replace(spec, files=files), data_root(data_dir))
+
+
 def load(
     entry: Registered, data_dir: Path | None, options: Config | None, limit: int | None = None
 ) -> TaskData:
     """Load a dataset from ``<data root>/<name>``."""
     spec: DatasetSpec = entry.spec
-    root = data_root(data_dir)
-    values = dict(options) if options is not None else {}
-    require(replace(spec, files=tuple(file.of(values) for file in spec.files)), root)
-    data: TaskData = resolve(spec.load, entry.plugin)(dataset_folder(root, spec.name), options)
+    require_files(entry, data_dir, options)
+    folder = dataset_folder(data_root(data_dir), spec.name)
+    data: TaskData = resolve(spec.load, entry.plugin)(folder, options)
     if "test" not in data.splits:
         raise DataError(f"dataset {spec.name!r} has no test split, only {', '.join(data.splits)}.")
     return data.limited(limit) if limit is not None else data
@@ -152,6 +182,24 @@ def _config_class(entry: Registered, ref: str) -> type[Config]:
 def option_set(model: Registered, dataset: Registered) -> OptionSet:
     """All options of a model on a dataset."""
     return OptionSet(model_config(model), dataset_config(dataset))
+
+
+def repeat_option(dataset: Registered, options: OptionSet) -> Option | None:
+    """The option that tells repetitions of an experiment apart (``DatasetSpec.repeats``).
+
+    Raises:
+        PluginError: the dataset has no such option, or it is no integer.
+    """
+    name = dataset.spec.repeats
+    if name is None:
+        return None
+    for option in options.options.values():
+        if (option.owner, option.name) == ("dataset", name) and option.field.annotation is int:
+            return option
+    raise PluginError(
+        f"{dataset.plugin}: dataset {dataset.spec.name!r} repeats over {name!r}, "
+        "which is no integer option of its config."
+    )
 
 
 def preset_layers(spec: ModelSpec, dataset: str, variant: str | None) -> list[Layer]:

@@ -20,8 +20,10 @@ Cell: TypeAlias = str | int | float | bool
 Columns: TypeAlias = dict[str, list[Cell]]
 
 
-def checked_columns(returned: object, who: str) -> Columns:
-    """What a ``predict`` Ref returned as columns of plain values; ``who`` is to blame.
+def checked_columns(returned: object, who: str, *, gaps: bool = False) -> Columns:
+    """What a Ref returned as columns of plain values; ``who`` is to blame.
+
+    With ``gaps`` None and NaN become empty text, which a csv reader takes for nothing.
 
     Raises:
         PluginError: no columns, a name that is no text, columns of different length or of several
@@ -42,7 +44,10 @@ def checked_columns(returned: object, who: str) -> Columns:
                 f"{who} returned {type(column).__name__} for the column {name!r}; "
                 "expected a sequence or an array of one axis."
             )
-        columns[name] = [_cell(value, name, row, who) for row, value in enumerate(column)]
+        columns[name] = [
+            "" if gaps and (value is None or value != value) else _cell(value, name, row, who)
+            for row, value in enumerate(column)
+        ]
     lengths = {name: len(cells) for name, cells in columns.items()}
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{name} {length}" for name, length in lengths.items())
@@ -74,7 +79,7 @@ def records(columns: Columns) -> list[dict[str, Cell]]:
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
-def csv_text(columns: Columns) -> str:
+def csv_text(columns: Mapping[str, Sequence[Cell | None]]) -> str:
     """Comma-separated, with a header; lines end in a newline alone."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -41,6 +41,8 @@ class _Selection(_Part):
 class _Data(_Part):
     fingerprint: str
     limited: bool
+    family: str | None = None
+    repeat: dict[str, int] = {}
 
 
 class _Honest(_Part):

@@ -11,6 +11,7 @@ from mlzoo.errors import CheckpointError, MlzooError, PluginError, RunError, Usa
 from mlzoo.files import write_arrays
 from mlzoo.registry import resolve
 from mlzoo.selection import HONEST_UNDER_TEST, LABELS, RETRAINED
+from mlzoo.tables import write_tables
 from mlzoo.verdict import judge
 
 if TYPE_CHECKING:
@@ -66,10 +67,15 @@ def score_all(
     return {split: score(plan, model, data, split, only) for split in splits}
 
 
-def store_scores(directory: Path, scored: Scored) -> dict[str, dict[str, float]]:
-    """Keep the predictions in the run's folder; returns the metrics by split."""
+def store_scores(
+    plan: Plan, data: TaskData, run: Run, directory: Path, scored: Scored
+) -> dict[str, dict[str, float]]:
+    """Keep predictions and tables in the run's folder; returns the metrics by split."""
     for split, (_, predictions) in scored.items():
         write_arrays(directory / "predictions" / f"{split}.npz", predictions)
+        entries = plan.evaluator_entries
+        for problem in write_tables(entries, split, predictions, data, directory):
+            run.message(problem)
     return {split: values for split, (values, _) in scored.items()}
 
 
@@ -80,13 +86,14 @@ def results_of(
     run: Run,
     searched: Mapping[str, Mapping[str, float]] | None = None,
 ) -> dict[str, Any]:
-    """Score the selected weights, store predictions, and say everything a number needs.
+    """Score the selected weights, store predictions and tables, and say everything a number needs.
 
     ``searched`` are metrics of val from the search that chose the epoch.
     """
     rule = plan.options.run.select
     epoch = select_weights(model, run, "best.pt", run.epoch)
-    metrics = {**(searched or {}), **store_scores(run.directory, score_all(plan, model, data))}
+    scored = store_scores(plan, data, run, run.directory, score_all(plan, model, data))
+    metrics = {**(searched or {}), **scored}
     label = RETRAINED if run.chosen_epoch else LABELS[rule]
     results: dict[str, Any] = {
         "model": plan.model.name,
@@ -100,7 +107,7 @@ def results_of(
         "metrics": metrics,
         "references": {name: dict(values) for name, values in data.references().items()},
         "data": {
-            "fingerprint": data.fingerprint(),
+            **_identity(plan, data),
             "limited": plan.options.run.limit is not None,
             "incomparable": getattr(data, "incomparable", ""),
         },
@@ -119,6 +126,15 @@ def results_of(
         }
     results["published"] = judge(plan.model, results, plan.options.values, plan.departures())
     return results
+
+
+def _identity(plan: Plan, data: TaskData) -> dict[str, Any]:
+    """Which data these were, and which repetition of which family."""
+    facts: dict[str, Any] = {"fingerprint": data.fingerprint()}
+    if repeat := plan.repeat:
+        family = getattr(data, "family", data.fingerprint)
+        facts |= {"family": family(), "repeat": repeat}
+    return facts
 
 
 def select_weights(model: Model, run: Run, file: str, last_epoch: int) -> int:

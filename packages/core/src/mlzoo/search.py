@@ -76,7 +76,8 @@ def search_run(
 def conclude(plan: Plan, model: Model, validation: TaskData, run: Run, directory: Path) -> Choice:
     """Score the best epoch of a search that is over, and keep the choice."""
     epoch = select_weights(model, run, "best.pt", run.epoch)
-    metrics = store_scores(directory, _as_val(score_all(plan, model, validation)))
+    scored = _as_val(score_all(plan, model, validation))
+    metrics = store_scores(plan, validation, run, directory, scored)
     choice = Choice(epoch, metrics)
     write_json(directory / FOLDER / CHOICE, asdict(choice))
     return choice

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mlzoo.errors import MlzooError, RunError, UsageError
 from mlzoo.experiment import Interrupted, Result, execute
 from mlzoo.machine import Machine
-from mlzoo.planning import Plan
+from mlzoo.planning import Plan, Repetition
 from mlzoo.session import Settings
 from mlzoo.signals import as_interrupt
 
@@ -28,7 +29,7 @@ PATIENCE = 20.0  # seconds for the others to close when they are told, before th
 class Outcome:
     """A run that ended: its result, or why there is none."""
 
-    seed: int
+    repetition: Repetition
     result: Result | None = None
     error: MlzooError | None = None
 
@@ -36,9 +37,9 @@ class Outcome:
 def run_each(
     plans: Sequence[Plan], *, out: Path, machine: Machine, settings: Settings, jobs: int = 1
 ) -> Iterator[Outcome]:
-    """Run plans that differ in their seed alone; yields them as they end.
+    """Run plans that differ in their seed and their data's repetition alone; yields them as they end.
 
-    One after the other they share the data in memory and the first failure ends them. Several at
+    One after the other, neighbours on the same data share it and the first failure ends them. Several at
     once, each process has data and a share of the processor's cores of its own (so results may
     differ by rounding from those of a process with all cores), and a failure leaves the others be.
 
@@ -50,10 +51,13 @@ def run_each(
     if jobs > 1 and len(plans) > 1:
         yield from _at_once(plans, out, machine, settings, min(jobs, len(plans)))
         return
-    data = plans[0].load_data()  # a seed changes nothing in it
-    for plan in plans:
-        result = execute(plan, out=out, machine=machine, settings=settings, data=data)
-        yield Outcome(plan.options.run.seed, result)
+    for _, alike in groupby(plans, key=lambda plan: plan.options.dataset):
+        first, *others = alike
+        data = first.load_data()  # a seed changes nothing in it
+        for plan in (first, *others):
+            result = execute(plan, out=out, machine=machine, settings=settings, data=data)
+            yield Outcome(plan.repetition, result)
+        del data  # before the next is loaded
 
 
 def require_one_way(jobs: int, machine: Machine) -> None:
@@ -104,20 +108,20 @@ def _none_left(working: Path, seconds: float) -> bool:
 
 def _one(plan: Plan, out: Path, machine: Machine, settings: Settings, working: Path) -> Outcome:
     """In a process of its own, which leaves its number in ``working`` while it is at it."""
-    seed = plan.options.run.seed
     mark = working / str(os.getpid())
     try:
         with as_interrupt():
             mark.touch()
             if (working / STOP).exists():
-                return Outcome(seed, error=Interrupted("not begun."))
+                return Outcome(plan.repetition, error=Interrupted("not begun."))
             result = execute(plan, out=out, machine=machine, settings=settings)
     except MlzooError as error:
-        return Outcome(seed, error=error)
+        return Outcome(plan.repetition, error=error)
     except KeyboardInterrupt as error:
-        return Outcome(seed, error=Interrupted(f"{error}."))
+        return Outcome(plan.repetition, error=Interrupted(f"{error}."))
     except Exception as error:  # the other runs go on
-        return Outcome(seed, error=RunError(f"{type(error).__name__}: {error}"))
+        reason = f"{type(error).__name__}: {error}"
+        return Outcome(plan.repetition, error=RunError(reason))
     finally:
         mark.unlink(missing_ok=True)
-    return Outcome(seed, replace(result, results=dict(result.results)))
+    return Outcome(plan.repetition, replace(result, results=dict(result.results)))

@@ -150,6 +150,9 @@ class DatasetSpec:
             real file format with a planted answer, and returns what was planted.
         embedded: needs no files at all.
         versions: known split versions.
+        repeats: name of an integer option whose values are repetitions of one experiment, such as
+            ``"split"`` where a benchmark has thirty random splits. ``mlzoo run`` then offers it in the
+            plural (``--splits 1-30``), and a report takes the mean over these runs.
     """
 
     name: str
@@ -164,6 +167,7 @@ class DatasetSpec:
     demo: Ref | None = None
     embedded: bool = False
     versions: tuple[str, ...] = ()
+    repeats: str | None = None
     paper: Paper | None = None
     homepage: str = ""
     licence: str = ""
@@ -199,6 +203,7 @@ class ModelSpec:
             model has its selected weights, ``data`` is what it was trained with; ``progress.message``
             takes what the person should know. It must not read a label.
         weights: Ref that imports official checkpoints.
+        deterministic: nothing in it is drawn at random: every seed gives the same weights.
         budget: one line of measured time and memory.
     """
 
@@ -214,6 +219,7 @@ class ModelSpec:
     figures: Mapping[str, Ref] = field(default_factory=dict)
     predict: Ref | None = None
     weights: Ref | None = None
+    deterministic: bool = False
     budget: str = ""
 
     def __post_init__(self) -> None:
@@ -237,6 +243,10 @@ class EvaluatorSpec:
     Attributes:
         score: Ref ``(predictions: Mapping[str, ndarray], data: TaskData) -> dict[str, float]``.
         metrics: every key that ``score`` returns; exactly one evaluator of a task has the main metric.
+        tables: Ref ``(predictions, data) -> Mapping[str, Sequence | ndarray]`` by name: what numbers
+            for the whole split leave out, such as each class's accuracy. Named columns of equal
+            length; NaN or None is an empty cell. A finished run keeps them as
+            ``tables/<split>-<name>.csv``, ``mlzoo report RUN --table NAME`` shows them.
         version: raised whenever a value may change.
     """
 
@@ -245,14 +255,18 @@ class EvaluatorSpec:
     task: str
     score: Ref
     metrics: Mapping[str, Metric]
+    tables: Mapping[str, Ref] = field(default_factory=dict)
     version: str = "1"
 
     def __post_init__(self) -> None:
         _check_name(self, name=self.name, task=self.task)
+        _check_name(self, **{f"tables[{name!r}]": name for name in self.tables})
         _check_ref(self, score=self.score)
+        _check_ref(self, **{f"tables[{name!r}]": ref for name, ref in self.tables.items()})
         if not self.metrics:
             raise ValueError("EvaluatorSpec metrics must name at least one metric")
         object.__setattr__(self, "metrics", MappingProxyType(dict(self.metrics)))
+        object.__setattr__(self, "tables", MappingProxyType(dict(self.tables)))
 
 
 Spec: TypeAlias = DatasetSpec | ModelSpec | EvaluatorSpec
@@ -266,3 +280,4 @@ def refs_of(spec: Spec) -> Iterator[tuple[str, Ref]]:
         if ref is not None:
             yield name, ref
     yield from getattr(spec, "figures", {}).items()
+    yield from getattr(spec, "tables", {}).items()

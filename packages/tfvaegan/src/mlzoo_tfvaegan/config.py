@@ -90,7 +90,9 @@ class TFVAEGANConfig(Config):
     classifier_learning_rate: float = Field(1e-3, gt=0, description="Adam's [classifier_lr]")
     classifier_epochs: int = Field(25, gt=0, description="of every softmax classifier")
     classifier_batch: int = Field(
-        0, ge=0, description="samples a step of theirs; 0: as many as synthetic_samples, as published"
+        0,
+        ge=0,
+        description="samples a step of theirs; 0: as many as synthetic_samples, as published",
     )
     best_classifier_epoch: bool = Field(
         False,

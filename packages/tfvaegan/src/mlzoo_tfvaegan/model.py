@@ -5,7 +5,6 @@ the generator and beside the features into the classifier."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,17 +16,16 @@ from mlzoo.checkpoints import load_strict
 from mlzoo.errors import UsageError
 from mlzoo.runs import Run
 from mlzoo_tfvaegan.config import TFVAEGANConfig
+from mlzoo_tfvaegan.discriminative import discriminative
 from mlzoo_tfvaegan.draws import draw
-from mlzoo_tfvaegan.fast_step import FastStep
-from mlzoo_tfvaegan.heads import Heads, train_heads
-from mlzoo_tfvaegan.networks import Networks
+from mlzoo_tfvaegan.heads import Heads, Pair, train_heads
+from mlzoo_tfvaegan.networks import Decoder, Networks
+from mlzoo_tfvaegan.plain_step import PlainStep as FastStep
 from mlzoo_tfvaegan.step import StepLosses, StepOptions, TrainingSet
 from mlzoo_tfvaegan.synthesis import synthesise
-from mlzoo_tfvaegan.zero_shot import Samples, ZeroShotData
+from mlzoo_tfvaegan.zero_shot import ZeroShotData
 
 BEST = "best-classifier-epoch"
-SHOWN = 10
-"""Synthetic features of each unseen class that are kept with the predictions, for the figures."""
 
 
 class TFVAEGAN:
@@ -90,7 +88,7 @@ class TFVAEGAN:
 
     def finish(self) -> None:
         """Train the classifiers on the selected networks, once."""
-        self.heads = self._trained_heads()
+        self.trained_heads()
 
     def training_set(self) -> TrainingSet:
         """The training samples on the device."""
@@ -101,9 +99,7 @@ class TFVAEGAN:
         targets = attributes
         if self.config.attribute_loss == "bce":
             targets = torch.from_numpy(self.data.bce_attributes).to(self.device)[label]  # [N, A]
-        return TrainingSet(
-            torch.from_numpy(train.features).to(self.device), attributes, targets
-        )
+        return TrainingSet(torch.from_numpy(train.features).to(self.device), attributes, targets)
 
     def synthetic(self) -> tuple[Tensor, Tensor]:
         """Features [U·n, R] of the unseen classes, a block a class, and their class ids [U·n]."""
@@ -121,19 +117,18 @@ class TFVAEGAN:
         name, _, view = split.partition("@")
         if name != "test" or view not in ("", *self.views):
             raise UsageError(f"there are no predictions of {split!r}.")
-        heads = self._trained_heads()
-        self.heads = heads
+        heads = self.trained_heads()
         test = self.data.test
         return {
             "label": test.label,
-            **heads.scores(self._features(test.features), best=bool(view)),
-            **self._shown(),
+            **self._scores(heads.best if view else heads.last, test.features),
+            "synthetic": heads.synthetic.cpu().numpy(),
+            "synthetic_label": heads.synthetic_label.cpu().numpy(),
         }
 
     def classify(self, features: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
         """``scores`` [n, classes] and ``unseen_scores`` [n, unseen] of scaled features [n, R]."""
-        self.heads = self._trained_heads()
-        return self.heads.scores(self._features(features))
+        return self._scores(self.trained_heads().last, features)
 
     def state_dict(self) -> dict[str, Any]:
         """The networks, the seed of their synthesis, and the classifiers once they are trained."""
@@ -153,19 +148,31 @@ class TFVAEGAN:
         self.stream = state["stream"]
         self.heads = None
         if state["heads"]:
-            self.heads = Heads.of(self.config, self.data, self.networks).to(self.device)
+            self.heads = Heads.blank(self.config, self.data).to(self.device)
             load_strict(self.heads, state["heads"], "the checkpoint")
 
-    def _trained_heads(self) -> Heads:
+    def trained_heads(self) -> Heads:
+        """The classifiers of the networks as they are now."""
         if self.heads is None:
             self.heads = train_heads(
                 self.config,
                 self.data,
-                self.networks,
+                self._decoder(),
+                real=torch.from_numpy(self.data.train.features).to(self.device),
                 synthetic=self.synthetic(),
                 generator=torch.Generator(self.device).manual_seed(self.stream + 1),
             )
         return self.heads
+
+    def _decoder(self) -> Decoder | None:
+        return self.networks.decoder if self.config.transform else None
+
+    def _scores(
+        self, classifiers: Pair | None, features: npt.NDArray[np.float32]
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        assert classifiers is not None
+        x = discriminative(self._decoder(), torch.from_numpy(features).to(self.device))  # [n, W]
+        return {name: scores.cpu().numpy() for name, scores in classifiers.scores(x).items()}
 
     def _refuse_what_features_cannot_be(self) -> None:
         """The generator ends in a sigmoid, and its reconstruction loss is a cross entropy."""
@@ -180,7 +187,11 @@ class TFVAEGAN:
 
 def step_options(config: TFVAEGANConfig) -> StepOptions:
     """The settings of one training iteration."""
-    same = {name: getattr(config, name) for name in StepOptions.__dataclass_fields__ if name in config.model_fields}
+    same = {
+        name: getattr(config, name)
+        for name in StepOptions.__dataclass_fields__
+        if name in config.model_fields
+    }
     return StepOptions(**same, adapt_penalty=config.penalty == "adaptive")
 
 

@@ -6,11 +6,14 @@ H: hidden width of encoder, generator, decoder and feedback, D: hidden width of 
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from mlzoo.errors import DataError
 
 SLOPE = 0.2
 """Of every leaky ReLU; also its derivative at exactly 0."""
@@ -77,8 +80,10 @@ class Critic(nn.Module):
 class Decoder(nn.Module):
     """Dec(x): the class embedding of a feature.
 
-    ``output``: rows of length 1 (no epsilon: the paper's images), or sigmoid (its actions, whose
-    reconstruction loss is a binary cross entropy).
+    ``output``: rows of length 1 (the paper's images), or sigmoid (its actions, whose reconstruction
+    loss is a binary cross entropy). The length has no epsilon; where it is exactly 0 (a feature of
+    zeros before the first step, when all biases are 0) the row stays 0, with the gradient of o
+    itself, and does not become NaN.
     """
 
     def __init__(
@@ -98,7 +103,8 @@ class Decoder(nn.Module):
         o = self.fc3(hidden)
         if self.output_kind == "sigmoid":
             return torch.sigmoid(o)
-        return o / o.norm(dim=1, keepdim=True)  # type: ignore[no-any-return]
+        length = o.norm(dim=1, keepdim=True)  # [B, 1]
+        return o / length.where(length > 0, 1)  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B, R] to [B, A]."""
@@ -140,20 +146,69 @@ class Networks(nn.Module):
                 nn.init.normal_(layer.weight, std=0.02)
                 nn.init.zeros_(layer.bias)
 
-    def generate(self, z: Tensor, c: Tensor, strength: float = 0.0) -> Tensor:
-        """A feature [B, R] from z [B, A] and c [B, A]; a strength other than 0 adds the feedback.
+    def generate(
+        self, z: Tensor, c: Tensor, strength: float = 0.0, *, look_at: Tensor | None = None
+    ) -> Tensor:
+        """A feature x̃ [B, R] from z [B, A] and c [B, A]; a strength a other than 0 adds the feedback.
 
-        The feedback looks at the decoder's hidden layer for the plain generation, and no gradient
-        goes that way.
+            x̃₀ = G(z, c),    f = F(h_Dec(look_at)),    x̃ = sigmoid(W₃ (h_G(z, c) + a f) + b₃)
+
+        The feedback looks at x̃₀ if ``look_at`` [B, R] is not given. No gradient goes through what it
+        looks at, nor into the decoder.
         """
         hidden = self.generator.hidden(z, c)  # [B, H]
         if strength == 0:
             return self.generator.output(hidden)
         with torch.no_grad():
-            seen = self.decoder.hidden(self.generator.output(hidden))  # [B, H]
-        return self.generator.output(hidden + strength * self.feedback(seen))
+            seen = self.generator.output(hidden) if look_at is None else look_at  # [B, R]
+            decoder_hidden = self.decoder.hidden(seen)  # [B, H]
+        return self.generator.output(hidden + strength * self.feedback(decoder_hidden))
 
 
 def reparameterise(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
     """z = noise · exp(log_variance / 2) + mean, all [B, A]."""
     return noise * torch.exp(0.5 * log_variance) + mean
+
+
+PUBLISHED_NAMES = {
+    "netE": "encoder",
+    "netG": "generator",
+    "netD": "critic",
+    "netDec": "decoder",
+    "netF": "feedback",
+}
+"""The networks' names in the published program; its layers are called as they are here."""
+
+
+def published_names(networks: Networks) -> dict[str, nn.Parameter]:
+    """The parameters themselves under the published program's names, such as ``netE.fc1.weight``."""
+    return {
+        f"{theirs}.{name}": parameter
+        for theirs, ours in PUBLISHED_NAMES.items()
+        for name, parameter in networks.get_submodule(ours).named_parameters()
+    }
+
+
+def load_published_names(networks: Networks, arrays: Mapping[str, Any]) -> None:
+    """Copy weights into ``networks``, whose dtype and device stay.
+
+    Args:
+        arrays: every parameter, and nothing else, under the names of :func:`published_names`:
+            tensors, or what ``torch.as_tensor`` takes.
+
+    Raises:
+        DataError: names or shapes are not those of ``networks``, which are then left as they were.
+    """
+    parameters = published_names(networks)
+    if missing := sorted(parameters.keys() - arrays.keys()):
+        raise DataError(f"weights: {len(missing)} missing, such as {missing[0]}")
+    if foreign := sorted(arrays.keys() - parameters.keys()):
+        raise DataError(f"weights: {len(foreign)} that no network has, such as {foreign[0]}")
+    tensors = {name: torch.as_tensor(arrays[name]) for name in parameters}
+    for name, tensor in tensors.items():
+        expected, found = tuple(parameters[name].shape), tuple(tensor.shape)
+        if found != expected:
+            raise DataError(f"weights: {name} is {found}, and the network's is {expected}")
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(tensors[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -30,21 +31,43 @@ class Scaler:
     def fit(
         cls, features: npt.NDArray[Any], rows: npt.NDArray[np.int64], scaling: ScalingName
     ) -> Scaler:
-        """From the training rows of ``features`` [N, R]; test rows may fall outside [0, 1]."""
+        """From the training rows of ``features`` [N, R]; test rows may fall outside [0, 1].
+
+        A constant feature is divided by 1. Features that are all equal (largest value 0) stay 0.
+        """
         if scaling == "none":
             return cls(None)
-        fitted = MinMaxScaler() if scaling == "minmax" else StandardScaler()
-        fitted.partial_fit(features[rows].astype(np.float64))
-        train = fitted.transform(features[rows].astype(np.float64)).astype(np.float32)
-        return cls(fitted, float(train.max()))
+        if scaling == "minmax":
+            fitted = MinMaxScaler()
+            for piece in _pieces(features, rows):  # exact: extremes of extremes
+                fitted.partial_fit(piece)
+        else:
+            fitted = StandardScaler().fit(features[rows].astype(np.float64))
+        largest = max(
+            fitted.transform(piece).astype(np.float32).max() for piece in _pieces(features, rows)
+        )
+        return cls(fitted, float(largest) or 1.0)
 
-    def transform(self, features: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """[n, R] to float32 [n, R]."""
-        if self.fitted is None:
-            return features.astype(np.float32)
-        scaled = np.empty(features.shape, dtype=np.float32)
-        for start in range(0, len(features), ROWS):
-            piece = features[start : start + ROWS].astype(np.float64)
-            scaled[start : start + ROWS] = self.fitted.transform(piece)
-        scaled *= np.float32(1 / self.largest)
+    def transform(
+        self, features: npt.NDArray[Any], rows: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """All ``rows`` (default: every one) of ``features`` [N, R], as float32 [n, R]."""
+        if rows is None:
+            rows = np.arange(len(features))
+        scaled = np.empty((len(rows), features.shape[1]), dtype=np.float32)
+        start = 0
+        for piece in _pieces(features, rows):
+            scaled[start : start + len(piece)] = (
+                piece if self.fitted is None else self.fitted.transform(piece)
+            )
+            start += len(piece)
+        if self.fitted is not None:
+            scaled *= np.float32(1 / self.largest)
         return scaled
+
+
+def _pieces(
+    features: npt.NDArray[Any], rows: npt.NDArray[np.int64]
+) -> Iterator[npt.NDArray[np.float64]]:
+    for start in range(0, len(rows), ROWS):
+        yield features[rows[start : start + ROWS]].astype(np.float64)

@@ -5,8 +5,9 @@ K: critic steps an iteration, B: batch, A: width of a class embedding.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from torch import Tensor
 
@@ -63,6 +64,10 @@ class TrainingSet:
     attributes: Tensor
     targets: Tensor
 
+    def batch(self, rows: Tensor) -> TrainingSet:
+        """The rows of int64 ``rows`` [B], in that order."""
+        return TrainingSet(self.features[rows], self.attributes[rows], self.targets[rows])
+
 
 @dataclass(frozen=True)
 class Draws:
@@ -114,12 +119,21 @@ class StepLosses:
 class Step(Protocol):
     """Trains ``networks`` in place, one iteration a call.
 
-    Built as ``(networks, options, penalty_weight=10.0)``; has ``state_dict`` and ``load_state_dict``:
-    the optimizers' moments and the weight of the penalty.
+    Built as ``(networks, options, penalty_weight=10.0)``, with networks that are already of their
+    final dtype and on their final device. ``networks.critic.fc2.bias`` never moves: the real and the
+    fake half of the critic's loss cancel in its gradient (:mod:`mlzoo_tfvaegan.plain_step`).
     """
 
     networks: Networks
 
     def iteration(self, data: TrainingSet, draws: Draws, *, feedback: bool) -> StepLosses:
         """K steps of decoder and critic, the controller of λ, one step of encoder and generator (and,
-        with ``feedback``, of the feedback network)."""
+        with ``feedback``, of the feedback network); K is that of ``draws``."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """``{"optimizers": {network: state of torch.optim.Adam over it}, "penalty_weight": λ}``, the
+        networks by their names in :class:`Networks`, the critic's without ``fc2.bias``, λ a scalar
+        tensor."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from :meth:`state_dict`, whichever class wrote it."""

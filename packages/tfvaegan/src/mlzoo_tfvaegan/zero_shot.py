@@ -24,8 +24,11 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.preprocessing import MinMaxScaler
 
 from mlzoo.data.fingerprint import fingerprint
+from mlzoo.errors import UsageError
+from mlzoo_tfvaegan.promises import check_arrays, check_split, check_untested
 from mlzoo_tfvaegan.scaling import Scaler, ScalingName
 
 Index = npt.NDArray[np.int64]
@@ -80,6 +83,10 @@ class ZeroShotData:
         facts: what ``describe`` adds (JSON values): split version, what was derived, and the like.
         ceilings: known best values by metric, of a world with a planted answer.
         incomparable: why the published numbers do not speak of this data; empty if they do.
+
+    Raises:
+        DataError: an array is not as promised here, a part is empty, a sample in two parts, a class
+            both seen and unseen, or a test sample in the split for validation.
     """
 
     features: npt.NDArray[np.floating[Any]]
@@ -92,6 +99,14 @@ class ZeroShotData:
     facts: Mapping[str, Any] = field(default_factory=dict)
     ceilings: Mapping[str, float] = field(default_factory=dict)
     incomparable: str = ""
+
+    def __post_init__(self) -> None:
+        check_arrays(self.features, self.label, self.attributes, self.class_names)
+        check_split(self.split.arrays(), self.label, "split")
+        if self.validation_split is not None:
+            parts = self.validation_split.arrays()
+            check_split(parts, self.label, "validation_split")
+            check_untested(parts, np.append(self.split.test_seen, self.split.test_unseen))
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -124,28 +139,30 @@ class ZeroShotData:
         return self._samples(self.split.train)
 
     @cached_property
-    def test_seen(self) -> Samples:
-        """Held-out samples of seen classes."""
-        return self._samples(self.split.test_seen)
-
-    @cached_property
-    def test_unseen(self) -> Samples:
-        """Samples of unseen classes."""
-        return self._samples(self.split.test_unseen)
-
-    @cached_property
     def test(self) -> Samples:
         """test_seen, then test_unseen."""
         return self._samples(np.concatenate([self.split.test_seen, self.split.test_unseen]))
 
+    @property
+    def test_seen(self) -> Samples:
+        """Held-out samples of seen classes: views of the first rows of ``test``."""
+        count = len(self.split.test_seen)
+        return Samples(self.test.features[:count], self.test.label[:count])
+
+    @property
+    def test_unseen(self) -> Samples:
+        """Samples of unseen classes: views of the last rows of ``test``."""
+        count = len(self.split.test_seen)
+        return Samples(self.test.features[count:], self.test.label[count:])
+
     @cached_property
     def bce_attributes(self) -> npt.NDArray[np.float32]:
         """float32 [C, A]: every dimension of the class embeddings scaled to [0, 1] over all classes,
-        the target of a decoder with sigmoid output."""
-        low, high = self.attributes.min(axis=0), self.attributes.max(axis=0)
-        width = np.where(high > low, high - low, 1).astype(np.float32)
-        scaled: npt.NDArray[np.float32] = (self.attributes - low) / width
-        return scaled
+        the target of a decoder with sigmoid output. Like the features, it is divided by their
+        largest training value, as in the published program: 1 for ``minmax``."""
+        scaled = MinMaxScaler().fit_transform(self.attributes)
+        scaled *= np.float32(1 / self.scaler.largest)
+        return np.asarray(scaled, dtype=np.float32)
 
     @cached_property
     def validation(self) -> Self | None:
@@ -183,17 +200,28 @@ class ZeroShotData:
 
     def describe(self) -> Mapping[str, Any]:
         """Counts and shapes as JSON values."""
-        return {
+        counts: dict[str, Any] = {
             "features": int(self.features.shape[1]),
             "attributes": int(self.attributes.shape[1]),
             "classes": {"seen": len(self.seen), "unseen": len(self.unseen)},
             "samples": {name: len(index) for name, index in self.split.arrays().items()},
             "scaling": self.scaling,
-            **self.facts,
         }
+        if self.validation is not None:
+            inner = self.validation.describe()
+            counts |= {f"validation_{name}": inner[name] for name in ("classes", "samples")}
+        return {**counts, **self.facts}
 
     def limited(self, count: int) -> Self:
-        """At most ``count`` samples a part, as evenly over its classes as possible."""
+        """At most ``count`` samples a part, as evenly over its classes as possible.
+
+        Where there are more seen (or unseen) classes than ``count``, the first ``count`` of them stay.
+
+        Raises:
+            UsageError: ``count`` is below 1.
+        """
+        if count < 1:
+            raise UsageError(f"the limit must be at least 1, got {count}.")
         parts = {"split": _limited(self.split, self.label, count)}
         if self.validation_split is not None:
             parts["validation_split"] = _limited(self.validation_split, self.label, count)
@@ -213,13 +241,22 @@ class ZeroShotData:
         return {name: {"chance": value, **ceilings.get(name, {})} for name, value in chance.items()}
 
     def _samples(self, rows: Index) -> Samples:
-        return Samples(self.scaler.transform(self.features[rows]), self.label[rows])
+        return Samples(self.scaler.transform(self.features, rows), self.label[rows])
 
 
 def _limited(split: Split, label: Index, count: int) -> Split:
-    return Split(
-        **{name: _spread(rows, label[rows], count) for name, rows in split.arrays().items()}
-    )
+    tried = np.unique(label[split.test_seen])
+    seen = np.concatenate([tried, np.setdiff1d(label[split.train], tried)])
+    kept = {
+        "train": seen[:count],
+        "test_seen": seen[:count],
+        "test_unseen": np.unique(label[split.test_unseen])[:count],
+    }
+    limited = {}
+    for name, rows in split.arrays().items():
+        rows = rows[np.isin(label[rows], kept[name])]
+        limited[name] = _spread(rows, label[rows], count)
+    return Split(**limited)
 
 
 def _spread(rows: Index, label: Index, count: int) -> Index:

@@ -143,3 +143,5 @@ def _show_evaluator(spec: EvaluatorSpec, entry: Registered) -> None:
         for name, m in spec.metrics.items()
     ]
     print_table(["metric", "unit", "better", "meaning"], rows)
+    if spec.tables:
+        click.echo(f"\ntables    {', '.join(spec.tables)}  (mlzoo report RUN --table NAME)")

@@ -83,21 +83,22 @@ def given_values(options: OptionSet, params: Mapping[str, Any]) -> dict[str, Any
     return given
 
 
-def parse_seeds(text: str) -> list[int]:
+def parse_numbers(text: str, flag: str = "--seeds") -> list[int]:
     """``0-4`` or ``0,1,7`` or both mixed.
 
     Raises:
-        click.BadParameter: anything else, or a seed twice.
+        click.BadParameter: anything else, or a number twice.
     """
-    seeds: list[int] = []
+    numbers: list[int] = []
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
         if not match:
-            raise click.BadParameter(f"{text!r} is not like 0-4 or 0,1,7", param_hint="--seeds")
+            raise click.BadParameter(f"{text!r} is not like 0-4 or 0,1,7", param_hint=flag)
         first, last = int(match[1]), int(match[2] or match[1])
         if last < first or last - first >= 10_000:
-            raise click.BadParameter(f"{part.strip()!r} is not a range", param_hint="--seeds")
-        seeds.extend(range(first, last + 1))
-    if len(set(seeds)) < len(seeds):
-        raise click.BadParameter(f"{text!r} names a seed twice", param_hint="--seeds")
-    return seeds
+            raise click.BadParameter(f"{part.strip()!r} is not a range", param_hint=flag)
+        numbers.extend(range(first, last + 1))
+    if len(set(numbers)) < len(numbers):
+        what = flag.removeprefix("--").removesuffix("s")
+        raise click.BadParameter(f"{text!r} names a {what} twice", param_hint=flag)
+    return numbers

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mlzoo.cli import completion
-from mlzoo.cli.output import installed, json_option, print_json
-from mlzoo.errors import MlzooError
+from mlzoo.cli.output import installed, json_option, print_json, print_table
+from mlzoo.errors import MlzooError, UsageError
 
 if TYPE_CHECKING:
     from mlzoo.run_directory import RunRecord
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     "--format", "form", type=click.Choice(["table", "md", "csv"]), default="table", help="[table]"
 )
 @click.option("--split", default="test", help="split to compare  [test]")
+@click.option("--table", "name", help="show this table of one run instead of its metrics")
 @click.option(
     "--figures",
     type=click.Path(file_okay=False, path_type=Path),
@@ -31,18 +32,35 @@ if TYPE_CHECKING:
 )
 @json_option
 def report(
-    runs: tuple[Path, ...], form: str, split: str, figures: Path | None, as_json: bool
+    runs: tuple[Path, ...],
+    form: str,
+    split: str,
+    name: str | None,
+    figures: Path | None,
+    as_json: bool,
 ) -> None:
     """Compare finished runs: RUNS are run folders, or folders that hold them.
 
-    Runs that differ only in their seed become one column: mean ± standard deviation.
+    Runs that differ only in their seed, or in which random split of their data they used, become one
+    column: mean ± standard deviation.
     """
-    from mlzoo.cli.results import show_table
-    from mlzoo.report.table import group_runs, summarise, to_csv, to_markdown
     from mlzoo.run_directory import find_runs
 
     installed()
     records = [record for record in find_runs(runs) if _readable(record)]
+    if name is None:
+        _compare(records, form, split, as_json)
+    else:
+        _show_one(records, name, form, split, as_json)
+    if figures:
+        _draw(records, figures)
+
+
+def _compare(records: Sequence[RunRecord], form: str, split: str, as_json: bool) -> None:
+    """Metrics of all runs beside each other."""
+    from mlzoo.cli.results import show_table
+    from mlzoo.report.table import group_runs, summarise, to_csv, to_markdown
+
     table = summarise(records, split)
     if as_json:
         print_json(
@@ -50,6 +68,7 @@ def report(
                 {
                     "label": group.label,
                     "seeds": group.seeds,
+                    "repeats": group.repeats,
                     "config": group.first.config,
                     "runs": [{"directory": str(r.directory), **r.results} for r in group.runs],
                 }
@@ -62,8 +81,45 @@ def report(
         click.echo(to_csv(records), nl=False)
     else:
         show_table(table)
-    if figures:
-        _draw(records, figures)
+
+
+def _show_one(
+    records: Sequence[RunRecord], name: str, form: str, split: str, as_json: bool
+) -> None:
+    """A table that an evaluator made of one run's predictions."""
+    from mlzoo.prediction import csv_text
+    from mlzoo.report.table import Table, to_markdown
+    from mlzoo.tables import read_table
+
+    if len(records) != 1:
+        raise UsageError(
+            f"--table shows a table of one run, and there are {len(records)}.",
+            "Name the folder of one.",
+        )
+    columns = read_table(records[0].directory, name, split)
+    rows = list(zip(*columns.values(), strict=True))
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    elif form == "csv":
+        click.echo(csv_text(columns), nl=False)
+    else:
+        title = f"{records[0].directory.name}: {name}, {split}"
+        table = Table(title, list(columns), [[_cell(value) for value in row] for row in rows])
+        numeric = [i for i, cells in enumerate(columns.values()) if not _has_text(cells)]
+        if form == "md":
+            click.echo(to_markdown(table), nl=False)
+        else:
+            print_table(table.columns, table.rows, title=title, numeric=numeric)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _has_text(cells: Sequence[object]) -> bool:
+    return any(isinstance(cell, str) for cell in cells)
 
 
 def _readable(record: RunRecord) -> bool:
@@ -79,12 +135,13 @@ def _draw(records: Sequence[RunRecord], folder: Path) -> None:
     """Each model's figures over its finished runs, a folder for each dataset where there are several."""
     from mlzoo.registry import registry
     from mlzoo.report.figures import draw
+    from mlzoo.report.table import data_digest
 
     sets: dict[str, list[RunRecord]] = {}
     for record in records:
         if record.results:
             results = record.results
-            digest = results["data"]["fingerprint"][:8]
+            digest = data_digest(record)[:8]
             sets.setdefault(f"{results['model']}-{results['dataset']}-{digest}", []).append(record)
     for name, mine in sets.items():
         target = folder / name if len(sets) > 1 else folder

@@ -19,8 +19,10 @@ def show_result(result: Result, metrics: Mapping[str, Metric]) -> None:
     """One run: a table of splits and views, and what it may be compared with."""
     results = result.results
     selection = results["selection"]
+    numbers = {**results["data"].get("repeat", {}), "seed": results["seed"]}
+    repetition = ", ".join(f"{name} {number}" for name, number in numbers.items())
     title = (
-        f"{results['model']} on {results['dataset']}, seed {results['seed']}: "
+        f"{results['model']} on {results['dataset']}, {repetition}: "
         f"epoch {selection['epoch']} ({selection['label']})"
     )
     show_metrics(result.metrics, metrics, results["references"], title)
@@ -90,7 +92,7 @@ def show_table(table: Table) -> None:
 
 
 def show_seeds(results: Sequence[Result]) -> None:
-    """Several seeds of one experiment: mean, spread and extremes."""
+    """Several runs of one experiment: mean and spread over seeds, and over splits if there are some."""
     table = summarise([RunRecord(result.directory) for result in results])
     show_table(table)
     click.echo(f"kept in {results[0].directory.parent}")

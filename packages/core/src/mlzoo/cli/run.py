@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +18,17 @@ from mlzoo.cli.options import (
     OptionsCommand,
     config_options,
     given_values,
-    parse_seeds,
+    parse_numbers,
 )
 from mlzoo.cli.output import installed, print_json, print_table, start_job
 from mlzoo.errors import MlzooError
+from mlzoo.report.numbers import listed
 
 if TYPE_CHECKING:
+    from mlzoo.config import Option
     from mlzoo.experiment import Result
     from mlzoo.machine import Machine
-    from mlzoo.planning import Plan
+    from mlzoo.planning import Plan, Repetition
     from mlzoo.seeds import Outcome
     from mlzoo.session import Settings
 
@@ -71,7 +75,7 @@ def run() -> None:
 
 def build_command(model: str, arguments: list[str]) -> click.Command:
     """The command of one model, with the options of the dataset and preset that are asked for."""
-    from mlzoo.planning import make_plan, option_set
+    from mlzoo.planning import make_plan, option_set, repeat_option
 
     installed()
     early = _early_values(arguments)
@@ -79,9 +83,10 @@ def build_command(model: str, arguments: list[str]) -> click.Command:
         model, early["dataset"], preset=early["preset"], config_file=_path(early["config"])
     )
     options = option_set(plan.model_entry, plan.dataset_entry)
+    repeated = repeat_option(plan.dataset_entry, options)
 
     def callback(**params: Any) -> None:
-        start(model, plan.dataset.name, given_values(options, params), params)
+        start(model, plan.dataset.name, given_values(options, params), params, repeated)
 
     spec = plan.model
     prefix = f"{plan.dataset.name}/"
@@ -91,7 +96,7 @@ def build_command(model: str, arguments: list[str]) -> click.Command:
         callback=callback,
         help=f"{spec.summary}.\n\nDataset: {plan.dataset.name} ({plan.dataset.summary}).",
         params=[
-            *_machine_options(variants),
+            *_machine_options(variants, repeated),
             *config_options(options, plan.options, model, plan.dataset.name),
         ],
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
@@ -112,12 +117,13 @@ def _path(value: str | None) -> Path | None:
     return Path(value) if value else None
 
 
-def _machine_options(variants: list[str]) -> list[click.Option]:
+def _machine_options(variants: list[str], repeated: Option | None) -> list[click.Option]:
     """What is no option of the experiment: where it runs, where it is kept, what is shown."""
     preset = (
         f"variant of the preset: {', '.join(variants)}" if variants else "variant of the preset"
     )
     folder = click.Path(file_okay=False, path_type=Path)
+    several = f"--seeds or {repeated.flag}s" if repeated else "--seeds"
     return [
         click.Option(
             ["--dataset"],
@@ -135,6 +141,7 @@ def _machine_options(variants: list[str]) -> list[click.Option]:
             shell_complete=completion.files,
         ),
         click.Option(["--seeds"], metavar="0-4", help="several runs, one a seed, and their spread"),
+        *(_repeats_option(repeated) if repeated else ()),
         click.Option(
             ["--device"],
             default="auto",
@@ -146,7 +153,7 @@ def _machine_options(variants: list[str]) -> list[click.Option]:
         ),
         click.Option(["--compile"], is_flag=True, help="train with torch.compile"),
         click.Option(
-            ["--jobs"], type=click.IntRange(1), default=1, help="runs of --seeds at once  [1]"
+            ["--jobs"], type=click.IntRange(1), default=1, help=f"runs of {several} at once  [1]"
         ),
         click.Option(["--data-dir"], type=folder, help="data root  [MLZOO_DATA or the user's]"),
         click.Option(
@@ -164,30 +171,54 @@ def _machine_options(variants: list[str]) -> list[click.Option]:
     ]
 
 
-def start(model: str, dataset: str, given: dict[str, Any], params: dict[str, Any]) -> None:
-    """Run one seed or several."""
+def _repeats_option(repeated: Option) -> list[click.Option]:
+    name = repeated.key.replace("_", " ")
+    told = f"several runs, one a {name}, and their spread; with --seeds, every seed on each"
+    return [click.Option([f"{repeated.flag}s", "repeats"], metavar="1-30", help=told)]
+
+
+def start(
+    model: str,
+    dataset: str,
+    given: dict[str, Any],
+    params: dict[str, Any],
+    repeated: Option | None,
+) -> None:
+    """Run one seed on one repetition of the data, or several."""
     from mlzoo.planning import make_plan
 
-    if params["seeds"] and "seed" in given:
-        raise click.UsageError("--seed and --seeds exclude each other.")
-    if params["jobs"] > 1 and not params["seeds"]:
-        raise click.UsageError("--jobs runs several --seeds at once, and none are given.")
-    seeds: list[int | None] = [*parse_seeds(params["seeds"])] if params["seeds"] else [None]
+    varied = {"seed": _numbers("--seed", params["seeds"], "seed" in given)}
+    if repeated:
+        numbers = _numbers(repeated.flag, params["repeats"], repeated.key in given)
+        varied = {repeated.key: numbers, **varied}  # the seeds of one repetition share its data
+    if params["jobs"] > 1 and not any(varied.values()):
+        several = f"--seeds or {repeated.flag}s" if repeated else "--seeds"
+        raise click.UsageError(f"--jobs runs several {several} at once, and none are given.")
+    keys = [key for key, numbers in varied.items() if numbers]
     plans = [
         make_plan(
             model,
             dataset,
             preset=params["preset"],
             config_file=_path(params["config"]),
-            options={**given, **({} if seed is None else {"seed": seed})},
+            options={**given, **dict(zip(keys, values, strict=True))},
             data_dir=params["data_dir"],
         )
-        for seed in seeds
+        for values in product(*(varied[key] for key in keys))
     ]
     if params["show_config"]:
         _show_config(plans[0], params["as_json"])
         return
     _execute(plans, params)
+
+
+def _numbers(flag: str, text: str | None, single: bool) -> list[int]:
+    """What an option in the plural names; the one in the singular must not be given beside it."""
+    if not text:
+        return []
+    if single:
+        raise click.UsageError(f"{flag} and {flag}s exclude each other.")
+    return parse_numbers(text, f"{flag}s")
 
 
 def _execute(plans: Sequence[Plan], params: Mapping[str, Any]) -> None:
@@ -206,11 +237,13 @@ def _execute(plans: Sequence[Plan], params: Mapping[str, Any]) -> None:
     if not params["dataset"] and not params["config"] and not params["quiet"]:
         name, dataset = plan.model.name, plan.dataset.name
         click.echo(f"no --dataset given: {name} runs on its default, {dataset}", err=True)
+    for each in plans:  # what the last run lacks is told before the first begins
+        each.require_files()
     settings = Settings(params["stop_after"], not params["no_figures"], quiet=params["quiet"])
     results = _results(plans, params, machine, settings)
     if params["as_json"]:
         values = [{**r.results, "directory": str(r.directory)} for r in results]
-        print_json(values if params["seeds"] else values[0])
+        print_json(values if params["seeds"] or params.get("repeats") else values[0])
         return
     from mlzoo.cli.results import show_result, show_seeds
 
@@ -228,18 +261,19 @@ def _results(
     from mlzoo.seeds import run_each
 
     at_once = params["jobs"] > 1 and len(plans) > 1
-    waiting = [plan.options.run.seed for plan in plans]
-    results, failed = [], []
+    waiting = [plan.repetition for plan in plans]
+    results: dict[Repetition, Result] = {}
+    failed = []
     if not at_once and len(plans) > 1 and not params["quiet"]:
-        click.echo(f"seeds {', '.join(map(str, waiting))}, one after the other", err=True)
+        click.echo(f"{_told_together(waiting)}, one after the other", err=True)
     try:
         outcomes = run_each(
             plans, out=params["out"], machine=machine, settings=settings, jobs=params["jobs"]
         )
         for outcome in outcomes:
-            waiting.remove(outcome.seed)
+            waiting.remove(outcome.repetition)
             if outcome.result is not None:
-                results.append(outcome.result)
+                results[outcome.repetition] = outcome.result
             else:
                 failed.append(outcome)
             if len(plans) > 1 and not params["quiet"]:
@@ -247,21 +281,34 @@ def _results(
     except (MlzooError, KeyboardInterrupt):
         left = ("not finished", waiting) if at_once else ("not started", waiting[1:])
         if left[1]:
-            click.echo(f"{left[0]}: seeds {', '.join(map(str, left[1]))}", err=True)
+            click.echo(f"{left[0]}: {_told_together(left[1])}", err=True)
         raise
     if failed:
-        seeds = ", ".join(str(outcome.seed) for outcome in failed)
-        raise RunError(f"{len(failed)} of {len(plans)} runs failed: seeds {seeds}.")
-    return sorted(results, key=lambda result: result.results["seed"])
+        names = _told_together([outcome.repetition for outcome in failed])
+        raise RunError(f"{len(failed)} of {len(plans)} runs failed: {names}.")
+    return [results[plan.repetition] for plan in plans]
 
 
 def _told(outcome: Outcome, number: int, total: int) -> str:
     """One line about a run of several that ended."""
     if outcome.result is None:
-        return f"[{number}/{total}] seed {outcome.seed} failed: {outcome.error}"
+        return f"[{number}/{total}] {_told_one(outcome.repetition)} failed: {outcome.error}"
     main = outcome.result.results["main_metric"]
     value = outcome.result.metrics["test"][main]
-    return f"[{number}/{total}] seed {outcome.seed}: test {main} {value:.4g}"
+    return f"[{number}/{total}] {_told_one(outcome.repetition)}: test {main} {value:.4g}"
+
+
+def _told_one(repetition: Repetition) -> str:
+    return ", ".join(f"{name} {number}" for name, number in repetition)
+
+
+def _told_together(repetitions: Sequence[Repetition]) -> str:
+    """``seeds 1, 2``; ``splits 3-30, seeds 0``; one by one if that would name more than there are."""
+    names = [name for name, _ in repetitions[0]]
+    numbers = {name: sorted({dict(each)[name] for each in repetitions}) for name in names}
+    if math.prod(map(len, numbers.values())) > len(repetitions):
+        return "; ".join(map(_told_one, repetitions))
+    return listed(numbers)
 
 
 def _show_config(plan: Any, as_json: bool) -> None:

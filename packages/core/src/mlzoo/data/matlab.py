@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,11 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def read_mat(
-    path: str | Path, keys: Iterable[str], *, max_bytes: int = MAX_BYTES
+    path: str | Path,
+    keys: Iterable[str],
+    *,
+    optional: Iterable[str] = (),
+    max_bytes: int = MAX_BYTES,
 ) -> dict[str, Value]:
     """Variables of a .mat file by name.
 
@@ -40,27 +44,28 @@ def read_mat(
 
     Args:
         path: the file; its header tells the version.
-        keys: the variables wanted.
+        keys: the variables that must be there.
+        optional: those that are read if they are there and hold numbers or strings.
         max_bytes: cap on the declared size of what is read.
 
     Raises:
-        DataError: missing, damaged, not a MATLAB file, too large, without one of the keys, or a
-            variable that is neither numbers nor strings (struct, function, sparse matrix).
+        DataError: missing, damaged, not a MATLAB file, too large, without one of the keys, or one of
+            them is neither numbers nor strings (struct, function, sparse matrix).
     """
     path = existing(path)
-    keys = list(keys)
+    keys, optional = list(keys), list(optional)
     with path.open("rb") as file:
         header = file.read(520)
     # Bytes 124-127: the version, then "IM" (little-endian) or "MI".
     version = header[125:126] if header[126:128] == b"IM" else header[124:125]
     if header.startswith(_HDF5) or (version == b"\x02" and header[512:520] == _HDF5):
-        return _read_hdf5(path, keys, max_bytes)
+        return _read_hdf5(path, keys, optional, max_bytes)
     if header[126:128] in (b"IM", b"MI") and version == b"\x01":
-        return _read_v5(path, keys, max_bytes)
+        return _read_v5(path, keys, optional, max_bytes)
     raise DataError(f"{path} is not a MATLAB file of version 5, 6, 7 or 7.3.", AGAIN)
 
 
-def _read_v5(path: Path, keys: list[str], max_bytes: int) -> dict[str, Value]:
+def _read_v5(path: Path, keys: list[str], optional: list[str], max_bytes: int) -> dict[str, Value]:
     matlab = extra("scipy.io", path)
     damage = extra("scipy.io.matlab", path).MatReadError
     try:
@@ -70,12 +75,27 @@ def _read_v5(path: Path, keys: list[str], max_bytes: int) -> dict[str, Value]:
             for key in keys:
                 if listed[key][1] not in _V5_KINDS:
                     raise _unreadable(path, key, listed[key][1])
+            kinds = {key: listed[key][1] for key in optional if key in listed}
+            keys = [*keys, *(key for key, kind in kinds.items() if kind in _V5_KINDS)]
             # Eight bytes an item at most: doubles, or the pointers of a cell array.
             check_size(path, sum(8 * math.prod(listed[key][0]) for key in keys), max_bytes)
             found = matlab.loadmat(path, variable_names=keys, mat_dtype=False, appendmat=False)
     except (damage, NotImplementedError, zlib.error) as error:
         raise DataError(f"{path} is not a whole MATLAB file: {error}.", AGAIN) from error
-    return {key: _v5_value(path, key, found[key]) for key in keys}
+    return _values(keys, optional, lambda key: _v5_value(path, key, found[key]))
+
+
+def _values(
+    keys: list[str], optional: list[str], value: Callable[[str], Value]
+) -> dict[str, Value]:
+    found = {}
+    for key in keys:
+        try:
+            found[key] = value(key)
+        except _UnreadableError:
+            if key not in optional:
+                raise
+    return found
 
 
 def _v5_value(path: Path, key: str, value: Any) -> Value:
@@ -90,15 +110,19 @@ def _v5_value(path: Path, key: str, value: Any) -> Value:
     return [str(cell.item()) if cell.size else "" for cell in cells]
 
 
-def _read_hdf5(path: Path, keys: list[str], max_bytes: int) -> dict[str, Value]:
+def _read_hdf5(
+    path: Path, keys: list[str], optional: list[str], max_bytes: int
+) -> dict[str, Value]:
     with open_h5(path) as file:
         require(path, keys, file)
         for key in keys:
             if (kind := _matlab_class(file[key])) not in _HDF5_KINDS:
                 raise _unreadable(path, key, kind)
+        there = [key for key in optional if key in file]
+        keys = [*keys, *(key for key in there if _matlab_class(file[key]) in _HDF5_KINDS)]
         datasets = {key: own_dataset(file[key], file, key) for key in keys}
         check_size(path, sum(dataset.nbytes for dataset in datasets.values()), max_bytes)
-        return {key: _hdf5_value(path, key, dataset) for key, dataset in datasets.items()}
+        return _values(keys, optional, lambda key: _hdf5_value(path, key, datasets[key]))
 
 
 def _hdf5_value(path: Path, key: str, dataset: Any) -> Value:
@@ -135,5 +159,9 @@ def _rows(dataset: Any) -> list[str]:
     return [row.tobytes().decode("utf-16-le", "replace") for row in units]
 
 
-def _unreadable(path: Path, key: str, kind: str) -> DataError:
-    return DataError(f"{path}: variable {key!r} is a {kind}; expected numbers or strings.")
+class _UnreadableError(DataError):
+    """A variable that is whole, but neither numbers nor strings."""
+
+
+def _unreadable(path: Path, key: str, kind: str) -> _UnreadableError:
+    return _UnreadableError(f"{path}: variable {key!r} is a {kind}; expected numbers or strings.")

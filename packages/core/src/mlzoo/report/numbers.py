@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 def format_metric(value: float | None, unit: str) -> str:
@@ -16,3 +16,21 @@ def reference_text(values: Mapping[str, float], unit: str) -> str:
     """``chance 50.0, true effect 83.3``."""
     form = ".1f" if unit == "%" else ".4g"
     return ", ".join(f"{label} {value:{form}}" for label, value in values.items())
+
+
+def listed(numbers: Mapping[str, Sequence[int]]) -> str:
+    """``splits 1-4, 7, seeds 0, 1``, from ascending numbers by name; seeds one by one."""
+    return ", ".join(
+        f"{name}s {', '.join(map(str, found)) if name == 'seed' else _ranges(found)}"
+        for name, found in numbers.items()
+    )
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and number == ranges[-1][-1] + 1:
+            ranges[-1].append(number)
+        else:
+            ranges.append([number])
+    return ", ".join(f"{one[0]}-{one[-1]}" if len(one) > 1 else str(one[0]) for one in ranges)

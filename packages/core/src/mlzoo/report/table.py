@@ -1,4 +1,4 @@
-"""Groups of runs that differ only in their seed, and tables of their means and spreads."""
+"""Groups of runs that differ only in their seed and their data's repetition; tables of their spread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from mlzoo.errors import RunError, UsageError, did_you_mean
 from mlzoo.registry import registry
-from mlzoo.report.numbers import reference_text
+from mlzoo.report.numbers import listed, reference_text
 from mlzoo.run_directory import RunRecord
 from mlzoo.specs import Metric
 
@@ -48,7 +48,8 @@ class Reading:
 
 @dataclass
 class Group:
-    """Finished runs of one experiment: same options, data and versions; one run a seed."""
+    """Finished runs of one experiment: same options, data and versions; one run a seed and, where the
+    data has repetitions (random splits), one for each of them."""
 
     runs: list[RunRecord]
     label: str = ""
@@ -63,6 +64,23 @@ class Group:
     def seeds(self) -> list[int]:
         """The seeds, in order."""
         return [run.results["seed"] for run in self.runs]
+
+    @property
+    def repeats(self) -> list[dict[str, int]]:
+        """Which repetition of the data each run was made on; empty dicts where there are none."""
+        return [_repeat(run) for run in self.runs]
+
+    @property
+    def size(self) -> str:
+        """How many runs, as a heading says it: ``5``, ``30 splits``, ``30 splits × 2 seeds``."""
+        counts = {name: len(numbers) for name, numbers in _numbers(self.runs).items()}
+        seeds = counts.pop("seed")
+        if not counts:
+            return str(len(self.runs))
+        parts = [_plural(count, name) for name, count in counts.items()]
+        parts += [_plural(seeds, "seed")] if seeds > 1 else []
+        whole = math.prod(counts.values()) * seeds == len(self.runs)
+        return " × ".join(parts) if whole else f"{len(self.runs)} of {' × '.join(parts)}"
 
     def values(self, reading: Reading, metric: str) -> list[float]:
         """One value a run, without those that are missing."""
@@ -81,13 +99,13 @@ class Group:
             found += [Reading(split, "inflation")] if split == "test" else []
         return found
 
-    def keep_newest_of_each_seed(self) -> None:
-        """A seed that was run again is no further sample."""
-        newest: dict[int, RunRecord] = {}
+    def keep_newest_of_each(self) -> None:
+        """A seed that was run again, on the same repetition of the data, is no further sample."""
+        newest: dict[tuple[int, ...], RunRecord] = {}
         for run in sorted(self.runs, key=lambda run: str(run.info.get("started", ""))):
-            newest[run.results["seed"]] = run
+            newest[*_repeat(run).values(), run.results["seed"]] = run
         self.superseded = len(self.runs) - len(newest)
-        self.runs = [newest[seed] for seed in sorted(newest)]
+        self.runs = [newest[key] for key in sorted(newest)]
 
 
 @dataclass(frozen=True)
@@ -104,7 +122,8 @@ def group_runs(records: Iterable[RunRecord]) -> list[Group]:
     """Finished runs by experiment; each group labelled by what it differs in from the others.
 
     Runs on different data, scored by different evaluator versions or made with different plugin
-    versions never share a group; of one seed the newest run counts.
+    versions never share a group; of one seed the newest run counts. Where the data has repetitions
+    (``DatasetSpec.repeats``), different data means another family of them.
     """
     groups: dict[str, Group] = {}
     for record in records:
@@ -112,7 +131,7 @@ def group_runs(records: Iterable[RunRecord]) -> list[Group]:
             groups.setdefault(_key(record), Group([])).runs.append(record)
     found = list(groups.values())
     for group in found:
-        group.keep_newest_of_each_seed()
+        group.keep_newest_of_each()
     for group in found:
         group.label = _label(group, found)
     for label in {group.label for group in found}:
@@ -123,14 +142,37 @@ def group_runs(records: Iterable[RunRecord]) -> list[Group]:
 
 
 def _options(record: RunRecord) -> dict[str, Any]:
-    return {key: value for key, value in record.config.items() if key not in _NAMES}
+    names = {*_NAMES, *_repeat(record)}
+    return {key: value for key, value in record.config.items() if key not in names}
+
+
+def _repeat(record: RunRecord) -> dict[str, int]:
+    """Which repetition of the data: ``{"split": 7}``."""
+    repeat: dict[str, int] = record.results["data"].get("repeat", {})
+    return repeat
+
+
+def data_digest(record: RunRecord) -> str:
+    """Of the run's data, or of the family if there are repetitions of it."""
+    data = record.results["data"]
+    return str(data.get("family") or data["fingerprint"])
+
+
+def _numbers(runs: Sequence[RunRecord]) -> dict[str, list[int]]:
+    """By name, the repetitions of the data and the seeds that occur, ascending."""
+    each = [{**_repeat(run), "seed": run.results["seed"]} for run in runs]
+    return {name: sorted({one[name] for one in each}) for name in each[0]}
+
+
+def _plural(count: int, name: str) -> str:
+    return f"{count} {name}{'' if count == 1 else 's'}"
 
 
 def _facts(record: RunRecord) -> dict[str, str]:
     """What keeps runs of equal options apart."""
     results = record.results
     return {
-        "data": results["data"]["fingerprint"],
+        "data": data_digest(record),
         **{name: f"v{version}" for name, version in results["evaluators"].items()},
         **results["plugins"],
     }
@@ -170,7 +212,7 @@ def _what_else_differs(group: Group, twins: Sequence[Group]) -> str:
 
 
 def summarise(records: Sequence[RunRecord], split: str = "test") -> Table:
-    """Metrics by row, groups (and their views) by column: mean ± standard deviation over seeds.
+    """Metrics by row, groups (and their views) by column: mean ± standard deviation over runs.
 
     Raises:
         RunError: none of the runs is done.
@@ -183,7 +225,7 @@ def summarise(records: Sequence[RunRecord], split: str = "test") -> Table:
     if not columns:
         known = {s.partition("@")[0] for g in groups for s in g.first.results["metrics"]}
         raise UsageError(f"no run scored the split {split!r}.", did_you_mean(split, known))
-    heads = [f"{group.label}{reading.heading} (n={len(group.runs)})" for group, reading in columns]
+    heads = [f"{group.label}{reading.heading} (n={group.size})" for group, reading in columns]
     rows = [
         [
             f"{metric} {spec.unit}".strip(),
@@ -199,7 +241,9 @@ def summarise(records: Sequence[RunRecord], split: str = "test") -> Table:
 
 def _title(groups: Sequence[Group], split: str) -> str:
     names = sorted({f"{g.first.results['model']} on {g.first.results['dataset']}" for g in groups})
-    return f"{', '.join(names)}: {split}, mean ± standard deviation over seeds"
+    varied = dict.fromkeys(name for g in groups for name in g.repeats[0])
+    over = " and ".join(f"{name}s" for name in (*varied, "seed"))
+    return f"{', '.join(names)}: {split}, mean ± standard deviation over {over}"
 
 
 def _metrics(groups: Sequence[Group]) -> dict[str, Metric]:
@@ -235,16 +279,17 @@ def _references(groups: Sequence[Group], metric: str, unit: str) -> str:
 
 def _notes(groups: Sequence[Group], records: Sequence[RunRecord]) -> list[str]:
     notes = [
-        f"{g.label}: {g.first.results['selection']['label']}, seeds {', '.join(map(str, g.seeds))}"
+        f"{g.label}: {g.first.results['selection']['label']}, {listed(_numbers(g.runs))}"
         for g in groups
     ]
     superseded = sum(group.superseded for group in groups)
     if superseded:
         notes.append(f"{superseded} older runs of a seed that was run again are left out")
-    if any(len(group.runs) == 1 for group in groups):
-        notes.append("a single seed has no spread: use --seeds")
-    if len({group.first.results["data"]["fingerprint"] for group in groups}) > 1:
+    notes += _without_spread(groups)
+    if len({data_digest(group.first) for group in groups}) > 1:
         notes.append("these runs used different data: do not rank them against each other")
+    elif len({str(_repeats_covered(group)) for group in groups}) > 1:
+        notes.append("these columns cover different repetitions: do not rank them")
     if any(group.first.results["data"]["limited"] for group in groups):
         notes.append("--limit was used: a try, not a result")
     unfinished = sum(not record.results for record in records)
@@ -253,13 +298,31 @@ def _notes(groups: Sequence[Group], records: Sequence[RunRecord]) -> list[str]:
     return notes
 
 
+def _without_spread(groups: Sequence[Group]) -> list[str]:
+    """How to get a spread, where one is missing and further runs would differ."""
+    fixed = {entry.spec.name for entry in registry().models if entry.spec.deterministic}
+    alone = [
+        group
+        for group in groups
+        if len(group.runs) == 1 and (group.repeats[0] or group.first.results["model"] not in fixed)
+    ]
+    flags = dict.fromkeys(f"--{name.replace('_', '-')}s" for g in alone for name in g.repeats[0])
+    what = "run" if flags else "seed"
+    note = f"a single {what} has no spread: use {' or '.join((*flags, '--seeds'))}"
+    return [note] if alone else []
+
+
+def _repeats_covered(group: Group) -> dict[str, list[int]]:
+    return {name: found for name, found in _numbers(group.runs).items() if name != "seed"}
+
+
 def to_markdown(table: Table) -> str:
     """A GitHub-flavoured table with its notes below."""
 
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
-    rule = ["---", *["---:"] * (len(table.columns) - 2), "---"]
+    rule = ["---", *["---:"] * (len(table.columns) - 2), "---"][: len(table.columns)]
     lines = [f"**{table.title}**", "", line(table.columns), line(rule), *map(line, table.rows)]
     return "\n".join([*lines, "", *(f"- {note}" for note in table.notes)]) + "\n"
 
@@ -269,7 +332,7 @@ def to_csv(records: Sequence[RunRecord]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     heads = ["model", "dataset", "label", "selection", "protocol", "split", "metric", "n"]
-    writer.writerow([*heads, "mean", "sd", "min", "max", "seeds", "values"])
+    writer.writerow([*heads, "mean", "sd", "min", "max", "seeds", "values", "repeats"])
     for row in _csv_rows(group_runs(records)):
         writer.writerow(row)
     return out.getvalue()
@@ -299,4 +362,5 @@ def _csv_rows(groups: Sequence[Group]) -> Iterator[list[Any]]:
                     max(values),
                     " ".join(map(str, group.seeds)),
                     " ".join(map(repr, values)),
+                    " ".join(f"{k}={v}" for repeat in group.repeats for k, v in repeat.items()),
                 ]

@@ -1,0 +1,1 @@
+"""ESZSL as a plugin of mlzoo."""

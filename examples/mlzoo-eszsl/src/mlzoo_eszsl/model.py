@@ -1,0 +1,135 @@
+"""The model ``eszsl``: a grid of closed forms, walked as the epochs of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from mlzoo import Run
+from mlzoo.errors import UsageError
+from mlzoo_eszsl.closed_form import ClosedForm, Matrix
+from mlzoo_eszsl.config import ESZSLConfig
+
+Index = npt.NDArray[np.int64]
+
+
+class Samples(Protocol):
+    """Rows of features with their classes."""
+
+    features: npt.NDArray[np.float32]  # [n, d]
+    label: Index  # [n], rows of the attributes
+
+
+class World(Protocol):
+    """What is read of the task's data."""
+
+    attributes: npt.NDArray[np.float32]  # [C, a], the class embeddings
+
+    @property
+    def seen(self) -> Index:
+        """Ids of the classes to learn from."""
+
+    @property
+    def classes(self) -> Index:
+        """Ids of all classes: the columns of the scores."""
+
+    @property
+    def train(self) -> Samples:
+        """Samples of seen classes to learn from."""
+
+    @property
+    def test(self) -> Samples:
+        """Samples of all classes to be told apart."""
+
+
+class ESZSL:
+    """V of the paper for one pair of regularisers after another.
+
+    A pair's place in the grid is its epoch: under the rule ``val`` the grid is walked on validation
+    classes first, and the pair that won is then solved for on the whole training set.
+    """
+
+    def __init__(self, config: ESZSLConfig, data: World) -> None:
+        self.config, self.data = config, data
+        width = data.train.features.shape[1]
+        self.solution: Matrix = np.zeros((width, data.attributes.shape[1]))  # V, [d, a]
+        self.gamma = self.lambda_ = 0.0
+
+    def fit(self, run: Run) -> None:
+        """Solve for every pair, or for the one that was chosen.
+
+        Raises:
+            UsageError: nothing chooses between several pairs.
+        """
+        grid = self.config.grid
+        if run.selector.rule == "last" and len(grid) > 1:
+            raise UsageError(
+                f"--select last chooses none of the {len(grid)} pairs of --gammas and --lambdas.",
+                "Choose --select val, or give one gamma and one lambda.",
+            )
+        for step in run.epochs(len(grid), model=self):
+            if run.chosen_epoch in (None, step):
+                self.gamma, self.lambda_ = grid[step - 1]
+                self.solution = self.closed_form.solve(self.gamma, self.lambda_)
+                run.log(**{"gamma": self.gamma, "lambda": self.lambda_})
+                run.evaluate(self)
+
+    @cached_property
+    def closed_form(self) -> ClosedForm:
+        """Of the training set; decomposed once."""
+        train, seen = self.data.train, self.data.seen
+        classes = np.searchsorted(seen, train.label)
+        return ClosedForm.of(self._prepared(train), classes, self.embeddings[seen])
+
+    @cached_property
+    def embeddings(self) -> Matrix:
+        """Of all classes, float64 [C, a]."""
+        given = self.data.attributes.astype(np.float64)
+        if self.config.centre_embeddings:
+            given = given - given[self.data.seen].mean(axis=0)
+        return given
+
+    def predict(self, split: str) -> dict[str, npt.NDArray[Any]]:
+        """Label and scores of the test samples: ``label`` int64 [n], ``scores`` float32 [n, classes]."""
+        towards = self.solution @ self.embeddings[self.data.classes].T  # [d, classes]
+        scores = self._test @ towards  # xᵀ V s
+        return {"label": self.data.test.label, "scores": scores.astype(np.float32)}
+
+    @cached_property
+    def _test(self) -> Matrix:
+        return self._prepared(self.data.test)
+
+    def _prepared(self, samples: Samples) -> Matrix:
+        """float64 [n, d]."""
+        rows = samples.features.astype(np.float64)
+        if self.config.unit_features:
+            lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+            rows /= np.where(lengths > 0, lengths, 1)
+        return rows
+
+    def state_dict(self) -> dict[str, Any]:
+        """V and the pair it was solved for."""
+        import torch  # brought by the core, whose checkpoints hold tensors
+
+        solution = torch.from_numpy(self.solution)
+        return {"solution": solution, "gamma": self.gamma, "lambda": self.lambda_}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Put back what :meth:`state_dict` returned.
+
+        Raises:
+            ValueError: other keys, or V of another shape.
+        """
+        if set(state) != {"solution", "gamma", "lambda"}:
+            raise ValueError(
+                f"a state of eszsl has solution, gamma, lambda, not {', '.join(state)}"
+            )
+        solution = state["solution"].numpy()
+        if solution.shape != self.solution.shape:
+            raise ValueError(f"solution is {solution.shape}, expected {self.solution.shape}")
+        self.solution = solution
+        self.gamma, self.lambda_ = float(state["gamma"]), float(state["lambda"])
