@@ -86,7 +86,7 @@ def prepare_arrays(root: Path, options: PrepareOptions, progress: Progress) -> M
     samples, how["features"] = _read_samples(options, len(raw))
     _check_folders(samples.files, labels, label_path)
     if benchmark is None:
-        rows, how["split"] = read_rows(split_path, labels)
+        rows, how["split"] = read_rows(split_path, labels, options.split_seed)
     else:
         rows, how["split"] = _rows_of(benchmark), "as in the file"
         check_rows(split_path, rows, labels)

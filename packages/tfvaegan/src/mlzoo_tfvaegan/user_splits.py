@@ -4,7 +4,7 @@
 .csv .tsv .txt  a column ``split``, one line a sample: train, val, trainval, test_seen or
               test_unseen; trainval is then train, val and trainval together
 .txt .csv .json  the unseen classes, names or ids: test_unseen is all their samples, test_seen a
-              part of every other class, drawn by a fixed seed
+              part of every other class, drawn by a seed
 .mat          a split file in the benchmark's format
 """
 
@@ -25,7 +25,6 @@ NEEDED = ("trainval", "test_seen", "test_unseen")
 VALIDATION = ("train", "val")
 TEST_SHARE = 0.2
 """Of the samples of every seen class, where only the unseen classes are named."""
-SEED = 0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -67,8 +66,8 @@ class Labels:
         return f"class {class_id + (self.base or 0)}"
 
 
-def read_rows(path: Path, labels: Labels) -> tuple[Rows, str]:
-    """The split, and how it was read.
+def read_rows(path: Path, labels: Labels, seed: int) -> tuple[Rows, str]:
+    """The split, and how it was read; ``seed`` is that of a test_seen that is to be drawn.
 
     Raises:
         DataError: missing, damaged, rows out of range, twice or in two parts, a part without rows, a
@@ -79,7 +78,7 @@ def read_rows(path: Path, labels: Labels) -> tuple[Rows, str]:
     elif path.suffix in TEXT and "split" in (table := read_table(path))[0]:
         rows, how = _from_column(path, table, labels), "column split"
     else:
-        rows, how = _from_unseen(path, labels)
+        rows, how = _from_unseen(path, labels, seed)
     check_rows(path, rows, labels)
     return rows, how
 
@@ -157,9 +156,9 @@ def _from_column(path: Path, table: list[list[str]], labels: Labels) -> Rows:
     return Rows(**{**{name: parts[name] for name in NEEDED}, "trainval": whole, **validation})
 
 
-def _from_unseen(path: Path, labels: Labels) -> tuple[Rows, str]:
+def _from_unseen(path: Path, labels: Labels, seed: int) -> tuple[Rows, str]:
     unseen = _class_ids(path, labels)
-    random = np.random.default_rng(SEED)
+    random = np.random.default_rng(seed)
     test = np.zeros(len(labels.label), dtype=bool)
     for class_id in np.setdiff1d(labels.label, unseen):
         own = np.flatnonzero(labels.label == class_id)
@@ -175,7 +174,7 @@ def _from_unseen(path: Path, labels: Labels) -> tuple[Rows, str]:
         test_seen=np.flatnonzero(test),
         test_unseen=np.flatnonzero(of_unseen),
     )
-    return rows, f"test_seen drawn with seed {SEED}: {TEST_SHARE:.0%} of every seen class"
+    return rows, f"test_seen drawn with seed {seed}: {TEST_SHARE:.0%} of every seen class"
 
 
 def _class_ids(path: Path, labels: Labels) -> Index:
