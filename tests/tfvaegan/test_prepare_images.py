@@ -286,6 +286,7 @@ def test_both_files_are_made_with_a_split(folder, root, weights, tmp_path) -> No
     features, split = loadmat(root / "res101.mat"), loadmat(root / "att_splits.mat")
     assert features["features"].shape == (512, 9)
     assert split["att"].shape == (5, 3)
+    assert names_of(features["image_files"])[0] == "001.bee/0.png"
     assert names_of(split["allclasses_names"]) == sorted(CLASSES)
     assert sorted(split["test_unseen_loc"].ravel().tolist()) == [7, 8, 9]
     seen = [split[name].ravel() for name in ("trainval_loc", "test_seen_loc")]

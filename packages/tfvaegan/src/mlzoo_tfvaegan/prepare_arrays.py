@@ -62,8 +62,16 @@ class Samples:
     files: list[str] | None
 
 
-def prepare_arrays(root: Path, options: PrepareOptions, progress: Progress) -> Mapping[str, object]:
+def prepare_arrays(
+    root: Path, options: PrepareOptions, progress: Progress, samples: Samples | None = None
+) -> Mapping[str, object]:
     """Write ``<name>.mat`` and ``<embedding>_splits.mat`` below ``root``, both or neither.
+
+    Args:
+        root: the dataset's folder.
+        options: which files to read.
+        progress: told how each was read.
+        samples: in the order of the labels, instead of those that the options name.
 
     Returns:
         Counts, and how the files were read; the same is told to ``progress``.
@@ -83,7 +91,8 @@ def prepare_arrays(root: Path, options: PrepareOptions, progress: Progress) -> M
     benchmark = _read_benchmark(split_path, len(raw))
     classes, how["attributes"] = _read_classes(options, benchmark, raw)
     labels, how["labels"] = read_labels(label_path, raw, classes, options.label_base)
-    samples, how["features"] = _read_samples(options, len(raw))
+    if samples is None:
+        samples, how["features"] = _read_samples(options, len(raw))
     _check_folders(samples.files, labels, label_path)
     if benchmark is None:
         rows, how["split"] = read_rows(split_path, labels, options.split_seed)

@@ -124,21 +124,16 @@ def _write_features(
 def _write_both(
     root: Path, options: PrepareOptions, images: ImageList, features: Features
 ) -> dict[str, object]:
-    """They are arrays now, like those of a user who has them."""
-    from mlzoo_tfvaegan.prepare_arrays import prepare_arrays
+    """What is known of the images stands in for what a user with arrays would give."""
+    from mlzoo_tfvaegan.prepare_arrays import Samples, prepare_arrays
 
     assert options.splits is not None
     work = root / f"{options.name}.part"
     names = images.class_names
-    labels = images.label if names is None else np.array(names)[images.label]
-    texts = {"image_files": images.files}
+    update: dict[str, Any] = {"label_base": 0, "labels": work / "labels.npy"}
+    np.save(update["labels"], images.label if names is None else np.array(names)[images.label])
     if names is not None and options.class_names is None and options.splits.suffix != ".mat":
-        texts["class_names"] = names
-    update: dict[str, Any] = {"images": None, "weights": None, "order": None, "label_base": 0}
-    for name, array in {"features": features, "labels": labels}.items():
-        update[name] = work / f"{name}.npy"
-        np.save(update[name], array)
-    for name, lines in texts.items():
-        update[name] = work / f"{name}.json"
-        update[name].write_text(json.dumps(lines), encoding="utf-8")
-    return dict(prepare_arrays(root, options.model_copy(update=update), Progress(quiet=True)))
+        update["class_names"] = work / "class_names.json"
+        update["class_names"].write_text(json.dumps(names), encoding="utf-8")
+    given, quiet = options.model_copy(update=update), Progress(quiet=True)
+    return dict(prepare_arrays(root, given, quiet, Samples(features, images.files)))
