@@ -324,6 +324,34 @@ WRONG: dict[str, tuple[Callable[[Case], dict[str, Any]], tuple[str, ...]]] = {
         lambda c: {"features": c.file("f.csv", ["1,2"] * 11 + ["1,nan"])},
         ("f.csv", "finite"),
     ),
+    "no samples": (
+        lambda c: {"features": c.file("f.npy", np.ones((0, 5)))},
+        ("f.npy holds an empty array",),
+    ),
+    "no labels": (
+        lambda c: {"labels": c.file("l.npy", np.array([], dtype=int))},
+        ("l.npy holds an empty array",),
+    ),
+    "a heading alone": (lambda c: {"features": c.file("f.csv", ["a,b"])}, ("f.csv is empty",)),
+    "labels of a heading alone": (
+        lambda c: {"labels": c.file("l.csv", ["labels"])},
+        ("l.csv is empty",),
+    ),
+    "no text": (lambda c: {"labels": binary(c.folder / "l.txt")}, ("l.txt is not text in UTF-8",)),
+    "names in no list": (
+        lambda c: {"class_names": c.file("n.json", '{"a": 1}')},
+        ("n.json must hold a list",),
+    ),
+    "a column that counts": (
+        lambda c: {
+            "features": c.file("f.csv", [",a", *(f"{i},{v}" for i, v in enumerate(LABEL + 0.5))])
+        },
+        ("f.csv: the first column merely counts the lines", "Leave it out"),
+    ),
+    "attributes of one class more": (
+        lambda c: {"attributes": c.file("a.csv", [f"{n},1,2" for n in [*NAMES, "gnu"]])},
+        ("a.csv has a row for 'gnu', which is none of the 4 classes",),
+    ),
     "ragged table": (lambda c: {"features": c.file("f.csv", ["1,2", "1"])}, ("f.csv",)),
     "words in a table": (
         lambda c: {"features": c.file("f.csv", ["1,2", "1,two"])},
@@ -455,6 +483,11 @@ WRONG: dict[str, tuple[Callable[[Case], dict[str, Any]], tuple[str, ...]]] = {
 
 def truncated(path: Path) -> Path:
     path.write_bytes(path.read_bytes()[:200])
+    return path
+
+
+def binary(path: Path) -> Path:
+    path.write_bytes(b"\xff\xfe\x00cat\n")
     return path
 
 

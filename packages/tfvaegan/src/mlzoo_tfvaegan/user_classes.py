@@ -132,6 +132,11 @@ def _by_name(
     for name in names:
         if name not in row:
             raise DataError(f"{path} has no row for the class {name!r}.", did_you_mean(name, named))
+    if len(named) > len(names):
+        other = next(name for name in named if name not in names)
+        raise DataError(
+            f"{path} has a row for {other!r}, which is none of the {len(names)} classes."
+        )
     return matrix[[row[name] for name in names]], names
 
 

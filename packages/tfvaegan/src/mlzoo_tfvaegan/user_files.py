@@ -30,21 +30,18 @@ def read_matrix(path: Path, key: str) -> Array:
     """Numbers with two axes, as they are on file; ``key`` names them in an .npz.
 
     Raises:
-        DataError: missing, damaged, not of numbers, NaN, infinity, or a kind of file not known.
+        DataError: missing, empty, damaged, not of numbers, NaN, infinity, a kind of file not known, or
+            a table whose first column merely counts its lines.
     """
     if path.suffix == ".npz":
-        return read_npz(path, {key: NUMBERS})[key]
-    if path.suffix == ".npy":
-        return read_npy(path, NUMBERS)
-    if path.suffix not in TEXT:
+        matrix = read_npz(path, {key: NUMBERS})[key]
+    elif path.suffix == ".npy":
+        matrix = read_npy(path, NUMBERS)
+    elif path.suffix in TEXT:
+        matrix = _read_numbers(path)
+    else:
         raise _unknown_kind(path, ".npz", ".npy", *TEXT)
-    lines = _lines(path)
-    separator = _separator(lines[0])
-    header = not all(_is_number(cell) for cell in lines[0].split(separator))
-    with readable(path, "a table of numbers"):
-        table = np.loadtxt(lines[header:], delimiter=separator, ndmin=2, comments=None)
-    check_array(table, NUMBERS, str(path))
-    return table
+    return _with_values(matrix, path)
 
 
 def read_named_matrix(path: Path, key: str) -> tuple[Array, list[str] | None]:
@@ -56,7 +53,7 @@ def read_named_matrix(path: Path, key: str) -> tuple[Array, list[str] | None]:
             with readable(path, "a table of numbers behind names"):
                 table = np.array([[float(cell) for cell in row[1:]] for row in body])
             check_array(table, NUMBERS, str(path))
-            return table, [row[0] for row in body]
+            return _with_values(table, path), [row[0] for row in body]
     return read_matrix(path, key), None
 
 
@@ -73,7 +70,7 @@ def read_column(path: Path, key: str) -> npt.NDArray[np.int64] | list[str]:
         array = read_npy(path) if path.suffix == ".npy" else _only_column(path, key)
         if array.ndim == 2 and 1 in array.shape:
             array = array.ravel()
-        check_array(array, ArraySpec(ndim=1, kinds="fiuU"), f"{path}: {key}")
+        check_array(_with_values(array, path), ArraySpec(ndim=1, kinds="fiuU"), f"{path}: {key}")
         return array.tolist() if array.dtype.kind == "U" else whole_numbers(array, f"{path}: {key}")
     if path.suffix == ".json":
         return numbers_or_names(read_names(path))
@@ -81,7 +78,10 @@ def read_column(path: Path, key: str) -> npt.NDArray[np.int64] | list[str]:
     column = rows[0].index(key) if key in rows[0] else None
     if column is None and len(rows[0]) > 1:
         raise DataError(f"{path} has no column {key!r}.", f"Its first line: {', '.join(rows[0])}")
-    return numbers_or_names([row[column or 0] for row in rows[column is not None :]])
+    cells = [row[column or 0] for row in rows[column is not None :]]
+    if not cells:
+        raise DataError(f"{path} is empty.")
+    return numbers_or_names(cells)
 
 
 def read_names(path: Path) -> list[str]:
@@ -95,6 +95,8 @@ def read_names(path: Path) -> list[str]:
             names = json.loads(existing(path).read_text(encoding="utf-8-sig"))
         if not isinstance(names, list) or not all(type(name) in (str, int) for name in names):
             raise DataError(f"{path} must hold a list of texts or whole numbers.")
+        if not names:
+            raise DataError(f"{path} is empty.")
         return [str(name) for name in names]
     if path.suffix not in TEXT:
         raise _unknown_kind(path, ".json", *TEXT)
@@ -149,6 +151,28 @@ def whole_numbers(array: Array, what: str) -> npt.NDArray[np.int64]:
     if not np.array_equal(whole, array):
         raise DataError(f"{what}: expected whole numbers, found {array[whole != array][0]}.")
     return whole
+
+
+def _read_numbers(path: Path) -> Array:
+    """A table of numbers with or without a header."""
+    lines = _lines(path)
+    separator = _separator(lines[0])
+    header = not all(_is_number(cell) for cell in lines[0].split(separator))
+    if len(lines) == header:
+        raise DataError(f"{path} is empty.")
+    with readable(path, "a table of numbers"):
+        table = np.loadtxt(lines[header:], delimiter=separator, ndmin=2, comments=None)
+    check_array(table, NUMBERS, str(path))
+    counts = table[:, 0] - np.arange(len(table))
+    if len(table) > 2 and counts[0] in (0, 1) and (counts == counts[0]).all():
+        raise DataError(f"{path}: the first column merely counts the lines.", "Leave it out.")
+    return table
+
+
+def _with_values(array: Array, path: Path) -> Array:
+    if not array.size:
+        raise DataError(f"{path} holds an empty array, {array.shape}.")
+    return array
 
 
 def _only_column(path: Path, key: str) -> Array:
