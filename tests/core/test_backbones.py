@@ -19,7 +19,7 @@ from PIL import Image
 from mlzoo.backbones import BACKBONES, extract, load_weights, read_image, resnet
 from mlzoo.backbones.extraction import write_unreadable
 from mlzoo.backbones.images import IMAGENET
-from mlzoo.errors import DataError, RunError, UsageError
+from mlzoo.errors import DataError, MlzooError, RunError, UsageError
 from mlzoo.progress import Progress
 
 PARAMETERS = {
@@ -275,6 +275,24 @@ def test_unreadable_images_say_why(tmp_path: Path) -> None:
             read_image(tmp_path / name, IMAGENET)
 
 
+def test_lack_of_memory_or_of_pillow_is_no_fault_of_the_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise(60, 60).save(tmp_path / "good.png")
+
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Image, "open", full)
+        with pytest.raises(MemoryError):
+            read_image(tmp_path / "good.png", IMAGENET)
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    with pytest.raises(MlzooError, match="images need Pillow") as error:
+        read_image(tmp_path / "good.png", IMAGENET)
+    assert "mlzoo-core[images]" in error.value.fix
+
+
 # Extraction
 
 
@@ -424,6 +442,31 @@ def test_nothing_to_extract_is_said(tmp_path: Path, weights: Path, images: list[
         extract("resnet18", weights, images, tmp_path / "work", batch_size=0)
     with pytest.raises(DataError, match="none of the 2 images can be read; 2.png: not an image"):
         extract("resnet18", weights, ["2.png", "8.png"], tmp_path / "work", root=root)
+
+
+def test_full_device_is_an_error_with_a_fix(
+    tmp_path: Path, weights: Path, images: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("mlzoo.backbones.extraction._features", full)
+    with pytest.raises(RunError, match="too little memory for 5 images at once") as error:
+        extract("resnet18", weights, images, tmp_path / "w", root=tmp_path / "images", batch_size=5)
+    assert "smaller batch size" in error.value.fix
+
+
+def test_folder_is_for_one_process_at_a_time(
+    tmp_path: Path, weights: Path, images: list[str]
+) -> None:
+    root, work = tmp_path / "images", tmp_path / "work"
+
+    class Second(Progress):
+        def counted(self, done: int, total: int) -> None:
+            extract("resnet18", weights, images, work, root=root)
+
+    with pytest.raises(RunError, match="another process works in .*work"):
+        extract("resnet18", weights, images, work, root=root, progress=Second())
 
 
 def test_plain_progress_says_every_tenth(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from mlzoo.errors import DataError, MlzooError, UsageError
 from mlzoo.progress import Progress
 from mlzoo_tfvaegan.demo import write_cub_demo
 from mlzoo_tfvaegan.mat_writing import write_splits
-from mlzoo_tfvaegan.prepare_arrays import prepare_arrays
+from mlzoo_tfvaegan.prepare_arrays import Samples, prepare_arrays
 from mlzoo_tfvaegan.prepare_config import PrepareOptions
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "zero-shot" / "CUB"
@@ -294,7 +294,7 @@ def test_what_can_be_read_in_two_ways_is_refused_with_what_decides(case: Case, w
 def test_features_known_to_be_rows_may_be_square(case: Case) -> None:
     square = np.random.default_rng(0).random((12, 12))
     options = PrepareOptions(**case.given(features=case.file("f.npy", square)).options)
-    prepare_arrays(case.root, options, Progress(case.log), by_rows=True)
+    prepare_arrays(case.root, options, Progress(case.log), Samples(square, None))
     np.testing.assert_array_equal(case.made()[0]["features"], square.T)
 
 

@@ -21,6 +21,7 @@ from mlzoo.backbones.images import IMAGENET
 from mlzoo.config import unwrap
 from mlzoo.errors import DataError, MlzooError, RunError, UsageError
 from mlzoo.progress import Progress
+from mlzoo_tfvaegan.mat_writing import write_splits
 from mlzoo_tfvaegan.prepare import prepare
 from mlzoo_tfvaegan.prepare_config import PrepareOptions
 
@@ -247,6 +248,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from mlzoo.progress import Progress
+from mlzoo_tfvaegan.mat_writing import write_splits
 from mlzoo_tfvaegan.prepare import prepare
 from mlzoo_tfvaegan.prepare_config import PrepareOptions
 class Told(Progress):
@@ -284,6 +286,7 @@ def test_both_files_are_made_with_a_split(folder, root, weights, tmp_path) -> No
     features, split = loadmat(root / "res101.mat"), loadmat(root / "att_splits.mat")
     assert features["features"].shape == (512, 9)
     assert split["att"].shape == (5, 3)
+    assert names_of(features["image_files"])[0] == "001.bee/0.png"
     assert names_of(split["allclasses_names"]) == sorted(CLASSES)
     assert sorted(split["test_unseen_loc"].ravel().tolist()) == [7, 8, 9]
     seen = [split[name].ravel() for name in ("trainval_loc", "test_seen_loc")]
@@ -293,15 +296,52 @@ def test_both_files_are_made_with_a_split(folder, root, weights, tmp_path) -> No
 def test_split_that_counts_unreadable_images_is_refused(folder, root, weights, tmp_path) -> None:
     (folder / "001.bee" / "1.png").write_bytes(b"no image")
     np.save(tmp_path / "attributes.npy", np.random.default_rng(0).random((3, 5)))
-    splits = table(tmp_path / "unseen.txt", "003.cat")
-    given = {"attributes": tmp_path / "attributes.npy", "splits": splits}
-    with pytest.raises(DataError, match=r"unreadable.csv lists 1 images that cannot be read"):
-        prepare(root, options(images=folder, weights=weights, **given), QUIET)
-    assert not list(root.glob("*.mat"))
+    parts = ["train", "train", "test_seen"] * 2 + ["test_unseen"] * 3
+    rows = {"trainval": [0, 1, 3, 4], "test_seen": [2, 5], "test_unseen": [6, 7, 8]}
+    np.savez(tmp_path / "rows.npz", **{name: np.array(part) for name, part in rows.items()})
+    table(tmp_path / "column.csv", "split", *parts)
+    for name in ("rows.npz", "column.csv"):
+        given = {"attributes": tmp_path / "attributes.npy", "splits": tmp_path / name}
+        with pytest.raises(DataError, match=r"unreadable.csv lists 1 images .* counts all"):
+            prepare(root, options(images=folder, weights=weights, **given), QUIET)
+        assert not list(root.glob("*.mat"))
     shutil.rmtree(root / "res101.part")
-    (folder / "001.bee" / "1.png").unlink()
+    draw(folder / "001.bee" / "1.png", 1)
     prepare(root, options(images=folder, weights=weights, **given), QUIET)
     assert not (root / "res101.unreadable.csv").exists()
+    assert loadmat(root / "att_splits.mat")["test_seen_loc"].ravel().tolist() == [3, 6]
+
+
+def test_split_by_classes_leaves_unreadable_images_out(folder, root, weights, tmp_path) -> None:
+    (folder / "001.bee" / "1.png").write_bytes(b"no image")
+    np.save(tmp_path / "attributes.npy", np.random.default_rng(0).random((3, 5)))
+    splits = table(tmp_path / "unseen.txt", "003.cat")
+    given = {"attributes": tmp_path / "attributes.npy", "splits": splits}
+    facts = prepare(root, options(images=folder, weights=weights, **given), QUIET)
+    assert (facts["images"], facts["unreadable"]) == (8, 1)
+    assert loadmat(root / "res101.mat")["labels"].ravel().tolist() == [1, 1, 2, 2, 2, 3, 3, 3]
+    unseen = loadmat(root / "att_splits.mat")["test_unseen_loc"]
+    assert sorted(unseen.ravel().tolist()) == [6, 7, 8]
+
+
+def test_split_file_of_the_benchmark_gives_classes_their_numbers(
+    folder, root, weights, tmp_path
+) -> None:
+    order = ["003.cat", "001.bee", "002.ant"]
+    embeddings = np.random.default_rng(0).random((3, 5))
+    write_splits(
+        tmp_path / "benchmark.mat",
+        attributes=embeddings,
+        class_names=order,
+        trainval=np.array([0, 1, 3, 4]),
+        test_seen=np.array([2, 5]),
+        test_unseen=np.array([6, 7, 8]),
+    )
+    given = options(images=folder, weights=weights, splits=tmp_path / "benchmark.mat")
+    prepare(root, given, QUIET)
+    labels = loadmat(root / "res101.mat")["labels"].ravel()
+    assert labels.tolist() == [2, 2, 2, 3, 3, 3, 1, 1, 1]
+    np.testing.assert_array_equal(loadmat(root / "att_splits.mat")["att"], embeddings.T)
 
 
 def test_every_residual_network_is_offered() -> None:

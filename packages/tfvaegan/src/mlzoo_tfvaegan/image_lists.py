@@ -47,8 +47,11 @@ class ImageList:
                 f"{order} names {unknown[0]}, which is no image here.",
                 did_you_mean(unknown[0], place),
             )
-        rows = np.array([place[file] for file in wanted])
-        return replace(self, files=wanted, label=self.label[rows])
+        return self.taken(np.array([place[file] for file in wanted], dtype=np.int64))
+
+    def taken(self, rows: Index) -> ImageList:
+        """Some of them."""
+        return replace(self, files=[self.files[row] for row in rows], label=self.label[rows])
 
 
 def list_images(

@@ -63,15 +63,15 @@ class Samples:
 
 
 def prepare_arrays(
-    root: Path, options: PrepareOptions, progress: Progress, *, by_rows: bool = False
+    root: Path, options: PrepareOptions, progress: Progress, samples: Samples | None = None
 ) -> Mapping[str, object]:
     """Write ``<name>.mat`` and ``<embedding>_splits.mat`` below ``root``, both or neither.
 
     Args:
-        root: the folder of the dataset.
-        options: the user's files.
-        progress: is told how they were read.
-        by_rows: the features are known to have one row a sample; else a square matrix is refused.
+        root: the dataset's folder.
+        options: which files to read.
+        progress: told how each was read.
+        samples: in the order of the labels, instead of those that the options name.
 
     Returns:
         Counts, and how the files were read; the same is told to ``progress``.
@@ -91,7 +91,8 @@ def prepare_arrays(
     benchmark = _read_benchmark(split_path, len(raw))
     classes, how["attributes"] = _read_classes(options, benchmark, raw)
     labels, how["labels"] = read_labels(label_path, raw, classes, options.label_base)
-    samples, how["features"] = _read_samples(options, len(raw), by_rows)
+    if samples is None:
+        samples, how["features"] = _read_samples(options, len(raw))
     _check_folders(samples.files, labels, label_path)
     if benchmark is None:
         rows, how["split"] = read_rows(split_path, labels, options.split_seed)
@@ -150,17 +151,16 @@ def _read_classes(
     return found, f"{shape}, of {benchmark.path.name}"
 
 
-def _read_samples(options: PrepareOptions, count: int, by_rows: bool) -> tuple[Samples, str]:
+def _read_samples(options: PrepareOptions, count: int) -> tuple[Samples, str]:
     """The features in the order of the labels, of which there are ``count``."""
     path = _given(options, "features")
     files = None if options.image_files is None else read_names(options.image_files)
     if files is None and options.order is not None:
         raise UsageError("--order needs --image-files.", "Add --image-files FILE.")
     rows, source = (count, options.labels) if files is None else (len(files), options.image_files)
-    matrix, way = read_matrix(path, "features"), "as on file"
-    if not (by_rows and len(matrix) == rows):
-        fix = "Add a constant feature, so that only the samples have that number."
-        matrix, way = with_rows(matrix, rows, str(path), f"{rows} samples in {source}", fix)
+    fix = "Add a constant feature, so that only the samples have that number."
+    matrix = read_matrix(path, "features")
+    matrix, way = with_rows(matrix, rows, str(path), f"{rows} samples in {source}", fix)
     if files is not None and options.image_files is not None and options.order is not None:
         files, taken = _reorder(files, options.image_files, options.order)
         matrix, way = matrix[taken], f"{way}, in the order of {options.order.name}"

@@ -18,6 +18,8 @@ from mlzoo.progress import Progress
 from mlzoo_tfvaegan.image_lists import ImageList, list_images
 from mlzoo_tfvaegan.mat_writing import write_features
 from mlzoo_tfvaegan.prepare_config import PrepareOptions
+from mlzoo_tfvaegan.user_files import TEXT, read_table
+from mlzoo_tfvaegan.zero_shot import Features
 
 
 def prepare_images(root: Path, options: PrepareOptions, progress: Progress) -> Mapping[str, object]:
@@ -68,7 +70,10 @@ def prepare_images(root: Path, options: PrepareOptions, progress: Progress) -> M
     except KeyboardInterrupt:
         progress.message("stopped; the same command goes on from here.")
         raise
-    facts = {**_listed(root, options, images, found), **_written(root, options, images, found)}
+    facts = _listed(root, options, images, found)
+    images = images.taken(found.rows)
+    write = _write_features if options.splits is None else _write_both
+    facts |= write(root, options, images, found.features)
     del found  # its rows are mapped from the folder
     shutil.rmtree(work)
     return facts
@@ -83,11 +88,11 @@ def _listed(
         path.unlink(missing_ok=True)
     else:
         write_unreadable(path, found.unreadable)
-    if found.unreadable and options.splits is not None:
+    if found.unreadable and options.splits is not None and _counts_images(options.splits):
         raise DataError(
-            f"{path} lists {len(found.unreadable)} images that cannot be read, while "
-            f"{options.splits} speaks of all.",
-            "Mend or remove them, or prepare without --attributes and --splits.",
+            f"{path} lists {len(found.unreadable)} images that cannot be read, but {options.splits} "
+            "counts all.",
+            f"Mend them and delete {root / options.name}.part, or leave --attributes and --splits out.",
         )
     return {
         "backbone": options.backbone,
@@ -98,41 +103,37 @@ def _listed(
     }
 
 
-def _written(
-    root: Path, options: PrepareOptions, images: ImageList, found: Extracted
+def _counts_images(splits: Path) -> bool:
+    """Whether a split speaks of images by their number, and not of classes."""
+    if splits.suffix in TEXT:
+        return "split" in read_table(splits)[0]
+    return splits.suffix != ".json"
+
+
+def _write_features(
+    root: Path, options: PrepareOptions, images: ImageList, features: Features
 ) -> dict[str, object]:
-    """Write the MATLAB files."""
-    label, files = images.label[found.rows], [images.files[row] for row in found.rows]
-    if options.splits is not None:
-        return _with_split(root, options, images, found)
     path = root / f"{options.name}.mat"
-    write_features(path, features=found.features, label=label, image_files=files)
+    write_features(path, features=features, label=images.label, image_files=images.files)
     return {
-        "features": {"file": path.name, "width": found.features.shape[1]},
-        "classes": len(np.unique(label)),
+        "features": {"file": path.name, "width": features.shape[1]},
+        "classes": len(np.unique(images.label)),
     }
 
 
-def _with_split(
-    root: Path, options: PrepareOptions, images: ImageList, found: Extracted
+def _write_both(
+    root: Path, options: PrepareOptions, images: ImageList, features: Features
 ) -> dict[str, object]:
-    """All images are readable: they are arrays now, like those of a user who has them."""
-    from mlzoo_tfvaegan.prepare_arrays import prepare_arrays
+    """What is known of the images stands in for what a user with arrays would give."""
+    from mlzoo_tfvaegan.prepare_arrays import Samples, prepare_arrays
 
     assert options.splits is not None
     work = root / f"{options.name}.part"
     names = images.class_names
-    labels = images.label if names is None else np.array(names)[images.label]
-    arrays = {"features": found.features, "labels": labels}
-    texts = {"image_files": images.files}
+    update: dict[str, Any] = {"label_base": 0, "labels": work / "labels.npy"}
+    np.save(update["labels"], images.label if names is None else np.array(names)[images.label])
     if names is not None and options.class_names is None and options.splits.suffix != ".mat":
-        texts["class_names"] = names
-    for name, array in arrays.items():
-        np.save(work / f"{name}.npy", array)
-    for name, lines in texts.items():
-        (work / f"{name}.json").write_text(json.dumps(lines), encoding="utf-8")
-    update: dict[str, Any] = {name: work / f"{name}.npy" for name in arrays}
-    update |= {name: work / f"{name}.json" for name in texts}
-    update |= {"images": None, "weights": None, "order": None, "label_base": 0}
-    files = options.model_copy(update=update)
-    return dict(prepare_arrays(root, files, Progress(quiet=True), by_rows=True))
+        update["class_names"] = work / "class_names.json"
+        update["class_names"].write_text(json.dumps(names), encoding="utf-8")
+    given, quiet = options.model_copy(update=update), Progress(quiet=True)
+    return dict(prepare_arrays(root, given, quiet, Samples(features, images.files)))

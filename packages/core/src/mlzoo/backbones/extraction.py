@@ -21,7 +21,7 @@ from mlzoo.backbones.part_work import PartWork
 from mlzoo.backbones.registry import Backbone, backbone
 from mlzoo.backbones.weights import load_weights
 from mlzoo.data.manifest import sha256_of
-from mlzoo.errors import DataError, UsageError
+from mlzoo.errors import DataError, RunError, UsageError
 from mlzoo.files import atomic_write
 from mlzoo.machine import choose_device
 from mlzoo.progress import Progress
@@ -85,7 +85,7 @@ def extract(
         DataError: the weights do not fit or give features that are not finite, or no image can be
             read.
         RunError: the folder holds work on other images, weights or backbone, or another process is
-            at it, or the disk is full.
+            at it, or the disk or the device's memory is full.
         UsageError: no image, no such backbone or device, or a batch size below 1.
     """
     if not files:
@@ -94,7 +94,10 @@ def extract(
         raise UsageError(f"the batch size must be at least 1, got {batch_size}.")
     pillow()
     chosen = backbone(name)
-    network = load_weights(weights, name).to(choose_device(device))
+    where = choose_device(device)
+    network = load_weights(weights, name).to(where)
+    if where == "cpu":  # a fifth faster there, where it was measured
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     identity = {
         "backbone": name,
         "weights": sha256_of(weights),
@@ -103,6 +106,8 @@ def extract(
     }
     progress = progress or Progress(quiet=True)
     with PartWork.opened(folder, identity, chosen.width) as work:
+        if work.done:
+            progress.message(f"{work.done} of {len(files)} images were done before.")
         progress.begin("images", len(files), work.done)
         try:
             for batch in _batches(files[work.done :], root, chosen.preprocessing, batch_size):
@@ -111,6 +116,11 @@ def extract(
                     raise DataError(f"{weights} gives features that are not finite.")
                 work.append(rows, [x if isinstance(x, str) else "" for x in batch])
                 progress.counted(work.done, len(files))
+        except torch.OutOfMemoryError as error:
+            raise RunError(
+                f"{where} has too little memory for {batch_size} images at once.",
+                "Choose a smaller batch size; the work goes on from where it is.",
+            ) from error
         finally:
             progress.end()
         return _result(work, files)

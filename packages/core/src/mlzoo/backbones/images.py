@@ -22,8 +22,7 @@ from mlzoo.errors import MlzooError
 PLAIN_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 """Pillow's modes of 8 bits a channel or less; others lose their range on the way to RGB."""
 
-
-LONGEST = 100
+LONGEST = 100  # sides to one another; longer images would take gigabytes when they are resized
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,8 @@ def read_image(path: Path, preprocessing: Preprocessing) -> npt.NDArray[np.uint8
         raise ValueError("there is no such file") from error
     except image_module.UnidentifiedImageError as error:
         raise ValueError("not an image of a known format") from error
+    except MemoryError:  # the machine's fault, not the image's
+        raise
     except Exception as error:  # a damaged or hostile file can make a decoder fail in any way
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         reason = str(reason).encode(errors="replace").decode()
@@ -78,7 +79,7 @@ def read_image(path: Path, preprocessing: Preprocessing) -> npt.NDArray[np.uint8
 def _middle(image: Any, how: Preprocessing) -> Any:
     width, height = image.size
     short = min(width, height)
-    if max(width, height) > LONGEST * short:  # resized, it would take gigabytes
+    if max(width, height) > LONGEST * short:
         raise ValueError(f"{width}×{height} pixels, expected sides of at most {LONGEST} to 1")
     size = tuple(how.resize if side == short else how.resize * side // short for side in image.size)
     left, top = (round((side - how.crop) / 2) for side in size)

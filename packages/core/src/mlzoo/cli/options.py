@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, get_origin
 
 import click
@@ -11,7 +12,7 @@ import click
 from mlzoo.cli.completion import words
 from mlzoo.config import Option, Options, OptionSet, unwrap
 
-_METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
+_METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH"}
 
 
 class OptionsCommand(click.Command):
