@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,6 @@ from mlzoo_tfvaegan.synthesis import synthesise
 GOLDEN = Path(__file__).parents[1] / "golden" / "tfvaegan"
 RECORDS = sorted(path.stem for path in GOLDEN.glob("train_*.npz"))
 IMAGES_WITH_PLAIN_NOISE = "train_flo"
-STEPS = ("plain_step.PlainStep", "fast_step.FastStep")
 CRITIC_BIAS = "netD.fc2.bias"
 
 
@@ -137,15 +134,6 @@ def record(request: pytest.FixtureRequest) -> Record:
     with np.load(GOLDEN / f"{request.param}.npz", allow_pickle=False) as file:
         arrays = {key: torch.from_numpy(np.asarray(file[key])) for key in file.files}
     return Record(request.param, arrays)
-
-
-@pytest.fixture(params=STEPS)
-def step_class(request: pytest.FixtureRequest) -> type[Step]:
-    module, name = f"mlzoo_tfvaegan.{request.param}".rsplit(".", 1)
-    if find_spec(module) is None:
-        pytest.skip(f"{module} is not part of this installation")
-    step: type[Step] = getattr(import_module(module), name)
-    return step
 
 
 def start(step_class: Any, record: Record, options: StepOptions | None = None) -> Step:

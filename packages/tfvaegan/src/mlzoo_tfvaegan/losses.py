@@ -32,6 +32,9 @@ def binary_cross_entropy(p: Tensor, target: Tensor) -> Tensor:
     Args:
         p: probabilities [B, n].
         target: [B, n], in [0, 1]; no gradient goes there.
+
+    Raises:
+        RuntimeError: p is NaN or no probability.
     """
     p = (p + OFFSET).clamp(max=1)
     return functional.binary_cross_entropy(p, target.detach(), reduction="sum") / len(p)
@@ -50,7 +53,7 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 def variational_loss(
     reconstruction: Tensor, x: Tensor, mean: Tensor, log_variance: Tensor
 ) -> Tensor:
-    """L_V = BCE(x̃, x) + KL(q(z | x, c) ‖ N(0, 1)), the paper's eq. for the VAE.
+    """The VAE's loss, L_V = BCE(x̃, x) + KL(q(z | x, c) ‖ N(0, 1)).
 
     Args:
         reconstruction: x̃ [B, R], the generator's sigmoid output.

@@ -7,7 +7,7 @@ device; nothing in it waits for the device.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -70,15 +70,16 @@ class PlainStep:
         device = next(networks.parameters()).device
         dtype = torch.float32 if device.type == "mps" else torch.float64
         self.penalty_weight = torch.tensor(penalty_weight, dtype=dtype, device=device)
-        rate, beta1 = options.learning_rate, options.beta1
+        rates = {
+            "encoder": (options.learning_rate, ENCODER_BETA1),
+            "generator": (options.learning_rate, options.beta1),
+            "critic": (options.learning_rate, options.beta1),
+            "feedback": (options.feedback_learning_rate, options.beta1),
+            "decoder": (options.decoder_learning_rate, options.beta1),
+        }
         self.optimizers = {
-            "encoder": _adam(networks.encoder.parameters(), rate, ENCODER_BETA1),
-            "generator": _adam(networks.generator.parameters(), rate, beta1),
-            "critic": _adam(_trained(networks), rate, beta1),
-            "feedback": _adam(
-                networks.feedback.parameters(), options.feedback_learning_rate, beta1
-            ),
-            "decoder": _adam(networks.decoder.parameters(), options.decoder_learning_rate, beta1),
+            name: Adam(trained_parameters(networks, name), rate, betas=(beta1, BETA2), eps=1e-8)
+            for name, (rate, beta1) in rates.items()
         }
 
     def iteration(self, data: TrainingSet, draws: Draws, *, feedback: bool) -> StepLosses:
@@ -162,7 +163,7 @@ class PlainStep:
         vae = variational_loss(reconstruction, x, mean, log_variance)
 
         # L = L_V - γ_G mean D(x̃, c) + w L_R(Dec(x̃), c)
-        fake = reconstruction
+        fake = reconstruction  # [B, R]
         if not options.encoded_noise:
             fake = self._from_noise(noise, c, reconstruction, feedback=feedback)
         on_fake = networks.critic(fake, c).mean()
@@ -176,7 +177,8 @@ class PlainStep:
         trained += [] if options.freeze_decoder else ["decoder"]
         networks.zero_grad()
         self._descend(total, *trained)
-        return GeneratorStepLosses(*(t.detach() for t in (vae, on_fake, decoder_loss, total)))
+        losses = (vae, on_fake, decoder_loss, total)
+        return GeneratorStepLosses(*(loss.detach() for loss in losses))
 
     def reconstruction_loss(self, x: Tensor, targets: Tensor) -> Tensor:
         """L_R(Dec(x), targets), for real or generated x [B, R] and targets [B, A]."""
@@ -202,6 +204,7 @@ class PlainStep:
     def _from_noise(
         self, noise: Tensor | None, c: Tensor, reconstruction: Tensor, *, feedback: bool
     ) -> Tensor:
+        """Features [B, R] of the adversarial part with plain noise."""
         if noise is None:
             raise UsageError("plain noise (encoded_noise off) needs Draws.generator_noise")
         looked_at = reconstruction if self.options.feedback_source == "reconstruction" else None
@@ -218,15 +221,11 @@ class PlainStep:
             optimizer.step()
 
 
-def _adam(parameters: Iterable[nn.Parameter], rate: float, beta1: float) -> Adam:
-    return Adam(parameters, lr=rate, betas=(beta1, BETA2), eps=1e-8)
-
-
-def _trained(networks: Networks) -> list[nn.Parameter]:
-    """The critic's parameters but the output's bias.
+def trained_parameters(networks: Networks, name: str) -> list[nn.Parameter]:
+    """Of the network of that name: all but the bias of the critic's output.
 
     Its gradient is exactly 0: it moves D(x) and D(x̃) alike, and no slope. So it stays where it is;
     left out, no rounding can make Adam take a whole step of it.
     """
-    bias = networks.critic.fc2.bias
-    return [parameter for parameter in networks.critic.parameters() if parameter is not bias]
+    never = networks.critic.fc2.bias
+    return [each for each in networks.get_submodule(name).parameters() if each is not never]

@@ -131,7 +131,9 @@ class Step(Protocol):
         with ``feedback``, of the feedback network); K is that of ``draws``."""
 
     def state_dict(self) -> dict[str, Any]:
-        """The optimizers' moments and the weight of the penalty: tensors and plain values."""
+        """``{"optimizers": {network: state of torch.optim.Adam over it}, "penalty_weight": λ}``, the
+        networks by their names in :class:`Networks`, the critic's without ``fc2.bias``, λ a scalar
+        tensor."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from :meth:`state_dict` of a step of the same class."""
+        """Continue from :meth:`state_dict`, whichever class wrote it."""

@@ -1,4 +1,4 @@
-"""Features of classes without samples, generated from their embeddings (spec of the paper, sec. 3.4).
+"""Features of classes without samples, generated from their embeddings.
 
 U: classes, n: features a class, A: width of a class embedding, R: of a feature, H: hidden width.
 """
