@@ -28,7 +28,7 @@ from mlzoo_tfvaegan.closed_form_critic import critic_gradients, critic_slope
 from mlzoo_tfvaegan.fused_adam import FusedAdam
 from mlzoo_tfvaegan.losses import adapt_penalty_weight
 from mlzoo_tfvaegan.networks import Networks, reparameterise
-from mlzoo_tfvaegan.plain_step import ENCODER_BETA1
+from mlzoo_tfvaegan.plain_step import ENCODER_BETA1, trained_parameters
 from mlzoo_tfvaegan.step import Draws, StepLosses, StepOptions, TrainingSet
 
 
@@ -81,19 +81,16 @@ class FastStep:
         device = networks.critic.fc1.weight.device
         dtype = torch.float32 if device.type == "mps" else torch.float64
         self.penalty_weight = torch.tensor(penalty_weight, dtype=dtype, device=device)
-        rate, beta1 = options.learning_rate, options.beta1
-        critic = networks.critic
-        trained = [each for each in critic.parameters() if each is not critic.fc2.bias]
+        rates = {
+            "encoder": (options.learning_rate, ENCODER_BETA1),
+            "generator": (options.learning_rate, options.beta1),
+            "critic": (options.learning_rate, options.beta1),
+            "feedback": (options.feedback_learning_rate, options.beta1),
+            "decoder": (options.decoder_learning_rate, options.beta1),
+        }
         self.optimizers = {
-            "encoder": FusedAdam(networks.encoder.parameters(), rate, ENCODER_BETA1),
-            "generator": FusedAdam(networks.generator.parameters(), rate, beta1),
-            "critic": FusedAdam(trained, rate, beta1),
-            "feedback": FusedAdam(
-                networks.feedback.parameters(), options.feedback_learning_rate, beta1
-            ),
-            "decoder": FusedAdam(
-                networks.decoder.parameters(), options.decoder_learning_rate, beta1
-            ),
+            name: FusedAdam(trained_parameters(networks, name), rate, beta1)
+            for name, (rate, beta1) in rates.items()
         }
         self.captured = CapturedIterations(self._iterate) if device.type == "cuda" else None
 
