@@ -69,7 +69,7 @@ def test_commands_are_completed(complete):
         ("mlzoo run ", ["toy"]),
         ("mlzoo info to", ["toy", "toy-error", "toy-files", "toys"]),
         ("mlzoo data verify toy-", ["toy-files"]),
-        ("mlzoo data show ", ["no-val", "toy-files", "toys"]),
+        ("mlzoo data show ", ["no-val", "searched", "toy-files", "toys"]),
         ("mlzoo eval x --evaluator ", ["toy-error"]),
         ("mlzoo list --task ", ["toy-regression"]),
         ("mlzoo plugin check ", ["mlzoo-broken", "mlzoo-toy"]),
@@ -83,7 +83,7 @@ def test_names_are_completed(complete, line, offered):
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("mlzoo run toy --dataset ", ["no-val", "toy-files", "toys"]),
+        ("mlzoo run toy --dataset ", ["no-val", "searched", "toy-files", "toys"]),
         ("mlzoo run toy --dataset t", ["toy-files", "toys"]),
         ("mlzoo run toy --preset ", ["smoke"]),
         ("mlzoo run toy --select ", ["last", "test", "val"]),
