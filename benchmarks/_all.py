@@ -18,8 +18,8 @@ from pathlib import Path
 import _table
 
 CPU_ONLY = {"mdn_data", "safe_files", "start_up"}
-ONLY_BY_NAME = {"mdn_family"}
-"""Takes far longer than all others together, and compares scores, not speed."""
+ONLY_BY_NAME = {"mdn_family", "zero_shot_scores"}
+"""They take far longer than all others together, and compare scores, not speed."""
 
 
 def scripts(named: Sequence[str], device: str) -> list[Path]:

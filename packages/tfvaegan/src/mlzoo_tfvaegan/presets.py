@@ -81,10 +81,18 @@ _TRY_DETECTOR = {"detector_epochs": 3, "detector_hidden": 16}
 
 _DIGITS: dict[str, Any] = {
     "epochs": 20,
-    "hidden": 256,
-    "critic_hidden": 256,
-    "synthetic_samples": 100,
+    "evaluate_every": 5,
+    "batch_size": 128,
+    "hidden": 512,
+    "critic_hidden": 512,
+    "learning_rate": 1e-3,
+    "feedback_learning_rate": 1e-4,
+    "decoder_learning_rate": 1e-3,
+    "critic_weight": 1.0,
+    "generator_weight": 1.0,
+    "synthetic_samples": 200,
 }
+"""The best H on the validation classes among a dozen settings, with seed 0."""
 
 
 def presets() -> dict[str, dict[str, Any]]:
