@@ -150,7 +150,7 @@ def _manual(root: Path, options: ActionsOptions, split: SplitFile | None) -> Ite
         yield Finding("ok", MANUAL_FILE, f"{text}, which name lists of UCF101 do not all keep")
     elif split is not None and split.original is not None:
         width = split.original.shape[1]
-        yield Finding("ok", MANUAL_FILE, f"is missing; 'original_att', {width}-d, is used")
+        yield Finding("note", MANUAL_FILE, f"is missing; 'original_att', {width}-d, is used")
     else:
         yield Finding(
             "error", MANUAL_FILE, "is missing, and so is 'original_att' of the split file"

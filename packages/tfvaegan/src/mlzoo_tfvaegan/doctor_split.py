@@ -18,7 +18,13 @@ OTHERS = {
     "apy": "a24c494d255d9937729bd975172b665999444c3bc577d05f813bb46cabb27f95",
 }
 """Digests of the benchmark's split files that belong to no dataset here."""
-CLASS_LISTS = ("allclasses.txt", "trainvalclasses.txt", "testclasses.txt")
+CLASS_LISTS = (
+    "allclasses.txt",
+    "trainvalclasses.txt",
+    "testclasses.txt",
+    "trainclasses1.txt",
+    "valclasses1.txt",
+)
 UNIT = 1e-4
 """Lengths of embeddings this close to 1 count as 1."""
 
