@@ -72,7 +72,8 @@ class Shares:
         parts = iter(everyone.split([each.numel() for each in told], dim=1))
 
         def rows(share: Tensor) -> Tensor:
-            return next(parts).reshape(-1, share.shape[1])  # [P n, width]
+            whole: Tensor = next(parts).reshape(-1, share.shape[1])  # [P n, width]
+            return whole
 
         return [
             LayerGradient(
