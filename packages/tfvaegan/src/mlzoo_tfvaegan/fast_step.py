@@ -29,6 +29,7 @@ from mlzoo_tfvaegan.fused_adam import FusedAdam
 from mlzoo_tfvaegan.losses import adapt_penalty_weight
 from mlzoo_tfvaegan.networks import Networks, reparameterise
 from mlzoo_tfvaegan.plain_step import ENCODER_BETA1, trained_parameters
+from mlzoo_tfvaegan.shares import Shares
 from mlzoo_tfvaegan.step import Draws, StepLosses, StepOptions, TrainingSet
 
 
@@ -63,21 +64,27 @@ class FastStep:
         networks: on their final device and of their final dtype.
         options: settings of the iteration.
         penalty_weight: λ to begin with.
+        shares: of several processes with the same networks and draws; losses are its share's.
 
     Attributes:
-        captured: on CUDA, the iterations as graphs.
+        captured: on CUDA, with one process, the iterations as graphs.
 
     Raises:
         UsageError: binary cross entropy with a decoder that does not end in a sigmoid.
     """
 
     def __init__(
-        self, networks: Networks, options: StepOptions, penalty_weight: float = 10.0
+        self,
+        networks: Networks,
+        options: StepOptions,
+        penalty_weight: float = 10.0,
+        shares: Shares | None = None,
     ) -> None:
         if options.attribute_loss == "bce" and networks.decoder.output_kind != "sigmoid":
             raise UsageError('the attribute loss "bce" needs a decoder that ends in a sigmoid')
         self.networks = networks
         self.options = options
+        self.shares = shares
         device = networks.critic.fc1.weight.device
         dtype = torch.float32 if device.type == "mps" else torch.float64
         self.penalty_weight = torch.tensor(penalty_weight, dtype=dtype, device=device)
@@ -89,15 +96,17 @@ class FastStep:
             "decoder": (options.decoder_learning_rate, options.beta1),
         }
         self.optimizers = {
-            name: FusedAdam(trained_parameters(networks, name), rate, beta1)
+            name: FusedAdam(trained_parameters(networks, name), rate, beta1, shares)
             for name, (rate, beta1) in rates.items()
         }
-        self.captured = CapturedIterations(self._iterate) if device.type == "cuda" else None
+        recorded = device.type == "cuda" and shares is None
+        self.captured = CapturedIterations(self._iterate) if recorded else None
 
     @torch.no_grad()
     def iteration(self, data: TrainingSet, draws: Draws, *, feedback: bool) -> StepLosses:
         """K steps of decoder and critic, the controller of λ, one generator step."""
         iterate = self.captured or self._iterate
+        draws = self.shares.draws(draws) if self.shares else draws
         return iterate(data, draws, feedback and self.options.feedback_strength != 0)
 
     def _iterate(self, data: TrainingSet, draws: Draws, feedback: bool) -> StepLosses:
@@ -211,7 +220,7 @@ class FastStep:
             self.optimizers["critic"].apply(step.gradients)
             told.append((step.real, step.fake, step.statistic))
         real, fake, statistic = map(torch.stack, zip(*told, strict=True))
-        return real, fake, statistic
+        return real, fake, self.shares.mean(statistic) if self.shares else statistic
 
     def _generator_step(
         self,
