@@ -512,7 +512,7 @@ def test_without_the_transform_classifiers_see_features_alone(data):
 
 
 def test_f_vaegan_has_neither_and_leaves_the_decoder_as_it_was(data):
-    options = presets()["digits/f-vaegan"]
+    options = presets()["*/f-vaegan"]
     before = built(data, **options).networks
     after = trained(data, **options).networks
 
