@@ -50,12 +50,16 @@ class Epochs:
 
     chosen_epoch: int | None = None
     seed = 0
+    processes = 1
 
     def __init__(self, chosen: int | None = None) -> None:
         self.chosen_epoch = chosen
         self.evaluated: list[int] = []
         self.logged: list[dict[str, torch.Tensor]] = []
         self.feedbacks: list[dict[str, torch.Tensor]] = []
+
+    def keep_equal(self, network: torch.nn.Module) -> None:
+        self.network = network
 
     def epochs(self, count: int, *, model: TFVAEGAN, step: Any) -> Iterator[int]:
         self.model, self.step = model, step
