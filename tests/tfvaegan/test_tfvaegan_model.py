@@ -607,6 +607,16 @@ def test_a_state_of_other_networks_or_classifiers_is_refused(data):
             built(data, **options).load_state_dict(state)
 
 
+@pytest.mark.parametrize("classifier", ["softmax", "detector"])
+def test_a_state_of_other_classes_is_refused_though_its_shapes_fit(data, classifier):
+    state = trained(data, epochs=1, classifier=classifier).state_dict()
+    label = (data.label + 1) % 6  # as many seen and unseen classes, of other ids
+    other = built(replace(data, label=label), classifier=classifier)
+
+    with pytest.raises(CheckpointError, match="other classes"):
+        other.load_state_dict(state)
+
+
 # ---- whole runs
 
 

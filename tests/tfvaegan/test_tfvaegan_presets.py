@@ -47,13 +47,18 @@ COMMON = {
     "scaling": "minmax",
     "classifier_epochs": 25,
     "classifier_batch": 0,
-    "evaluate_every": 1,
     "detector_learning_rate": 1e-3,
     "detector_epochs": 50,
     "detector_hidden": 512,
     "detector_batch": 128,
 }
-REPAIRED = {"best_classifier_epoch": False, "feedback_source": "fake", "threshold": "mean"}
+OWN = {
+    "best_classifier_epoch": False,
+    "feedback_source": "fake",
+    "threshold": "mean",
+    "evaluate_every": 5,
+}
+"""Where a preset is not the run script; its published variant is."""
 
 
 def values(dataset: str, preset: str | None = None) -> dict[str, object]:
@@ -64,7 +69,7 @@ def values(dataset: str, preset: str | None = None) -> dict[str, object]:
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_a_dataset_has_the_values_of_its_run_script(dataset):
     column = DATASETS.index(dataset)
-    expected = {name: row[column] for name, row in SCRIPTS.items()} | COMMON | REPAIRED
+    expected = {name: row[column] for name, row in SCRIPTS.items()} | COMMON | OWN
     found = values(dataset)
 
     assert {name: found[name] for name in expected} == expected

@@ -82,6 +82,10 @@ class Heads(nn.Module):
             torch.zeros(shown, dtype=torch.int64),
         )
 
+    def classes(self) -> list[Tensor]:
+        """Copies of the class ids of every classifier's columns."""
+        return [b.clone() for name, b in self.named_buffers() if name.endswith(".classes")]
+
 
 def _blank_pair(config: TFVAEGANConfig, data: ZeroShotData, width: int) -> Pair:
     def linear(classes: object) -> LinearClassifier:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mlzoo.checkpoints import load_strict
-from mlzoo.errors import UsageError
+from mlzoo.errors import CheckpointError, UsageError
 from mlzoo.runs import Run
 from mlzoo_tfvaegan.config import TFVAEGANConfig
 from mlzoo_tfvaegan.discriminative import discriminative
@@ -145,14 +145,20 @@ class TFVAEGAN:
         """Strict.
 
         Raises:
-            CheckpointError: keys or shapes do not fit these networks.
+            CheckpointError: keys or shapes do not fit these networks, or classes do not fit the data.
         """
         load_strict(self.networks, state["networks"], "the checkpoint")
         self.stream = state["stream"]
         self.heads = None
         if state["heads"]:
-            self.heads = Heads.blank(self.config, self.data).to(self.device)
-            load_strict(self.heads, state["heads"], "the checkpoint")
+            heads = Heads.blank(self.config, self.data)
+            own = heads.classes()
+            load_strict(heads, state["heads"], "the checkpoint")
+            if not all(map(torch.equal, own, heads.classes())):
+                raise CheckpointError(
+                    "the checkpoint's classifiers know other classes than the data."
+                )
+            self.heads = heads.to(self.device)
 
     def trained_heads(self) -> Heads:
         """The classifiers of the networks as they are now."""
