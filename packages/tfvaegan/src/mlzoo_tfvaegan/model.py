@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mlzoo.checkpoints import load_strict
-from mlzoo.errors import UsageError
+from mlzoo.errors import CheckpointError, UsageError
 from mlzoo.runs import Run
 from mlzoo_tfvaegan.config import TFVAEGANConfig
 from mlzoo_tfvaegan.discriminative import discriminative
@@ -61,9 +61,11 @@ class TFVAEGAN:
         return (BEST,) if self.config.best_classifier_epoch else ()
 
     def to(self, device: torch.device | str) -> TFVAEGAN:
-        """Move the networks."""
+        """Move the networks and the classifiers behind them."""
         self.device = torch.device(device)
         self.networks.to(self.device)
+        if self.heads is not None:
+            self.heads.to(self.device)
         return self
 
     def fit(self, run: Run) -> None:
@@ -139,17 +141,15 @@ class TFVAEGAN:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Strict.
+        """Strict: everything, or nothing.
 
         Raises:
-            CheckpointError: keys or shapes do not fit these networks.
+            CheckpointError: keys or shapes do not fit these networks, or the classifiers are of other
+                classes.
         """
+        heads = self._heads_of(state["heads"]) if state["heads"] else None
         load_strict(self.networks, state["networks"], "the checkpoint")
-        self.stream = state["stream"]
-        self.heads = None
-        if state["heads"]:
-            self.heads = Heads.blank(self.config, self.data).to(self.device)
-            load_strict(self.heads, state["heads"], "the checkpoint")
+        self.stream, self.heads = state["stream"], heads
 
     def trained_heads(self) -> Heads:
         """The classifiers of the networks as they are now."""
@@ -163,6 +163,17 @@ class TFVAEGAN:
                 generator=torch.Generator().manual_seed(self.stream + 1),
             )
         return self.heads
+
+    def _heads_of(self, state: Mapping[str, Tensor]) -> Heads:
+        heads = Heads.blank(self.config, self.data)
+        own = {name: classes.clone() for name, classes in heads.class_ids().items()}
+        load_strict(heads, state, "the checkpoint")
+        if any(not torch.equal(own[name], classes) for name, classes in heads.class_ids().items()):
+            raise CheckpointError(
+                "the checkpoint has classifiers of other classes than these data.",
+                "Take the dataset, and the split of it, that the run was trained on.",
+            )
+        return heads.to(self.device)
 
     def _decoder(self) -> Decoder | None:
         return self.networks.decoder if self.config.transform else None
