@@ -104,7 +104,9 @@ class Shared:
         x, y = (torch.from_numpy(a["train"]) for a in (self.data.x, self.data.y))
         optimizer = torch.optim.SGD(self.network.parameters(), lr=0.1, momentum=0.9)
         network, step = self.network, optimizer
-        if config.trap != "not prepared":
+        if config.trap == "kept equal":
+            run.keep_equal(self.network)  # a lie: it learns from its share alone
+        elif config.trap != "not prepared":
             network, step = run.prepare(self.network, optimizer)
         for epoch in run.epochs(config.epochs, model=self, optimizer=optimizer):
             self.network.train()
@@ -280,7 +282,7 @@ def test_job_whose_folder_is_in_use_says_so_once(shared, alone, tmp_path):
 
 def test_what_goes_silently_wrong_over_processes_is_an_error(alone, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    traps = ["two backwards", "no gradient", "own method", "not prepared"]
+    traps = ["two backwards", "no gradient", "own method", "kept equal", "not prepared"]
     for trap in traps:
         alone(trap=trap)  # right in one process
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -405,9 +407,10 @@ def test_compiled_training_equals_plain_training(shared, alone, tmp_path):
 @pytest.mark.parametrize(
     ("asked", "told"), [({"precision": "bf16"}, "mixed"), ({"compile": True}, "compiled")]
 )
-def test_what_a_model_would_ignore_is_refused(alone, tmp_path, asked, told):
+@pytest.mark.parametrize("trap", ["not prepared", "kept equal"])
+def test_what_a_model_would_ignore_is_refused(alone, tmp_path, asked, told, trap):
     with pytest.raises(RunError, match=f"cannot train.*{told}"):
-        alone(trap="not prepared", out=tmp_path, **asked)
+        alone(trap=trap, out=tmp_path, **asked)
 
 
 def test_fp16_on_a_cpu_is_refused_before_anything_is_made(alone, tmp_path):

@@ -210,16 +210,13 @@ def preset_layers(spec: ModelSpec, dataset: str, variant: str | None) -> list[La
     """
     names = [dataset] if dataset in spec.presets else []
     if variant is not None:
-        name = f"{dataset}/{variant}"
-        if name not in spec.presets:
-            variants = [
-                key.partition("/")[2] for key in spec.presets if key.startswith(f"{dataset}/")
-            ]
+        variants = spec.variants(dataset)
+        if variant not in variants:
             raise UsageError(
                 f"{spec.name} has no preset {variant!r} for {dataset}.",
                 did_you_mean(variant, variants),
             )
-        names.append(name)
+        names.append(variants[variant])
     return [Layer(f"preset {name}", spec.presets[name]) for name in names]
 
 

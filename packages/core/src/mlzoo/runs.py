@@ -82,6 +82,7 @@ class Run:
         )
         self._evaluated: dict[str, float] = {}
         self._networks: list[nn.Module] = []
+        self._kept_equal: list[nn.Module] = []
 
     @property
     def checkpoints(self) -> Path:
@@ -111,6 +112,11 @@ class Run:
         """
         self._networks += [item for item in objects if isinstance(item, nn.Module)]
         return self.accelerator.prepare(*objects)
+
+    def keep_equal(self, network: nn.Module) -> None:
+        """For a ``fit`` that itself makes every process take the step of the whole batch, in place of
+        :meth:`prepare`: the network stays as it is, and that it is the same everywhere is watched."""
+        self._kept_equal.append(network)
 
     def share(self, rows: Tensor) -> Tensor:
         """This process's part of a global batch; parts differ by one at most, and may be empty."""
@@ -298,7 +304,7 @@ class Run:
     def _require_prepared_networks(self) -> None:
         """What was asked of the machine must not be ignored in silence."""
         asked = {
-            "in several processes": self.processes > 1,
+            "in several processes": self.processes > 1 and not self._kept_equal,
             "in mixed precision": self.accelerator.mixed_precision != "no",
             "compiled": self.accelerator.state.dynamo_plugin.backend != "NO",
         }
@@ -311,7 +317,7 @@ class Run:
 
     def _require_equal_processes(self) -> None:
         if self.processes > 1:
-            require_equal_parameters(self.accelerator, self._networks)
+            require_equal_parameters(self.accelerator, [*self._networks, *self._kept_equal])
 
     @contextmanager
     def plain_networks(self) -> Iterator[None]:

@@ -193,7 +193,8 @@ class ModelSpec:
         name: unique among all models.
         config: Ref to the pydantic class of its options.
         factory: Ref ``(config, data) -> Model``.
-        presets: option values by ``dataset`` or ``dataset/variant``; a variant starts from its dataset's.
+        presets: option values by ``dataset``, ``dataset/variant`` or ``*/variant`` (of every dataset that
+            has none of its own); a variant starts from its dataset's.
         published: numbers of the paper, with their source.
         default_dataset: an embedded dataset, so that ``mlzoo run NAME`` needs no files.
         figures: Ref ``(runs: Sequence[RunRecord]) -> matplotlib Figure`` by name.
@@ -234,6 +235,14 @@ class ModelSpec:
         _check_ref(self, **{f"figures[{name!r}]": ref for name, ref in self.figures.items()})
         object.__setattr__(self, "presets", MappingProxyType(dict(self.presets)))
         object.__setattr__(self, "figures", MappingProxyType(dict(self.figures)))
+
+    def variants(self, dataset: str) -> dict[str, str]:
+        """The keys of the presets that a dataset has beside its own, by variant."""
+        found = {}
+        for name in ("*", dataset):
+            keys = (key for key in self.presets if key.startswith(f"{name}/"))
+            found.update({key.partition("/")[2]: key for key in keys})
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,11 +63,14 @@ def check_presets(entry: Registered) -> None:
     from mlzoo.planning import option_set, preset_layers
 
     spec: ModelSpec = entry.spec
-    for key in spec.presets:
-        name, _, variant = key.partition("/")
-        dataset = registry().dataset(name, spec.task)
-        layers = preset_layers(spec, name, variant or None)
-        option_set(entry, dataset).resolve(layers)
+    datasets = {each.spec.name: each for each in registry().datasets if each.spec.task == spec.task}
+    named = {key.partition("/")[0] for key in spec.presets} - {"*"}
+    assert named <= set(datasets), (
+        f"{spec.name}: presets of unknown datasets {named - set(datasets)}"
+    )
+    for name, dataset in datasets.items():
+        for variant in (None, *spec.variants(name)):
+            option_set(entry, dataset).resolve(preset_layers(spec, name, variant))
 
 
 def check_default_dataset(entry: Registered) -> None:
@@ -75,7 +78,7 @@ def check_default_dataset(entry: Registered) -> None:
     spec: ModelSpec = entry.spec
     dataset = registry().dataset(spec.default_dataset, spec.task).spec
     assert dataset.embedded, f"{spec.name}: its default dataset {dataset.name} needs files"
-    assert f"{spec.default_dataset}/{SMOKE}" in spec.presets, f"{spec.name} has no smoke preset"
+    assert SMOKE in spec.variants(spec.default_dataset), f"{spec.name} has no smoke preset"
 
 
 def check_published(entry: Registered) -> None:
@@ -192,7 +195,7 @@ def check_demo(entry: Registered, out: Path) -> None:
     )
     assert first == second, f"{spec.name}: loading twice gives different data"
     for model in registry().models:
-        if model.spec.task == spec.task and f"{spec.name}/{SMOKE}" in model.spec.presets:
+        if model.spec.task == spec.task and SMOKE in model.spec.variants(spec.name):
             at = {"dataset": spec.name, "data_dir": out / "data"}
             check_scores(model, smoke_run(model, out / "runs", **at))
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mlzoo_tfvaegan.fused_adam import LayerGradient
+from mlzoo_tfvaegan.layer_gradient import LayerGradient
 from mlzoo_tfvaegan.networks import SLOPE, Decoder, Encoder, Feedback, Generator
 
 AttributeLoss: TypeAlias = Literal["weighted-l1", "bce"]

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mlzoo_tfvaegan.closed_form import hidden, through
-from mlzoo_tfvaegan.fused_adam import LayerGradient
+from mlzoo_tfvaegan.layer_gradient import LayerGradient
 from mlzoo_tfvaegan.networks import SLOPE, Critic
 
 

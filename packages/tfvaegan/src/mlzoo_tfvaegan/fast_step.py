@@ -33,6 +33,7 @@ from mlzoo_tfvaegan.plain_step import (
     optimizer_settings,
     trained_parameters,
 )
+from mlzoo_tfvaegan.shares import Shares
 from mlzoo_tfvaegan.step import Draws, StepLosses, StepOptions, TrainingSet
 
 
@@ -67,32 +68,40 @@ class FastStep:
         networks: on their final device and of their final dtype.
         options: settings of the iteration.
         penalty_weight: λ to begin with.
+        shares: of several processes with the same networks and draws; losses are its share's.
 
     Attributes:
-        captured: on CUDA, the iterations as graphs.
+        captured: on CUDA, with one process, the iterations as graphs.
 
     Raises:
         UsageError: binary cross entropy with a decoder that does not end in a sigmoid.
     """
 
     def __init__(
-        self, networks: Networks, options: StepOptions, penalty_weight: float = 10.0
+        self,
+        networks: Networks,
+        options: StepOptions,
+        penalty_weight: float = 10.0,
+        shares: Shares | None = None,
     ) -> None:
         if options.attribute_loss == "bce" and networks.decoder.output_kind != "sigmoid":
             raise UsageError('the attribute loss "bce" needs a decoder that ends in a sigmoid')
         self.networks = networks
         self.options = options
+        self.shares = shares
         self.penalty_weight = first_penalty_weight(networks, penalty_weight)
         self.optimizers = {
-            name: FusedAdam(trained_parameters(networks, name), rate, beta1)
+            name: FusedAdam(trained_parameters(networks, name), rate, beta1, shares)
             for name, (rate, beta1) in optimizer_settings(options).items()
         }
-        self.captured = CapturedIterations(self._iterate) if self.penalty_weight.is_cuda else None
+        recorded = self.penalty_weight.is_cuda and shares is None
+        self.captured = CapturedIterations(self._iterate) if recorded else None
 
     @torch.no_grad()
     def iteration(self, data: TrainingSet, draws: Draws, *, feedback: bool) -> StepLosses:
         """K steps of decoder and critic, the controller of λ, one generator step."""
         iterate = self.captured or self._iterate
+        draws = self.shares.draws(draws) if self.shares else draws
         return iterate(data, draws, feedback and self.options.feedback_strength != 0)
 
     def _iterate(self, data: TrainingSet, draws: Draws, feedback: bool) -> StepLosses:
@@ -206,7 +215,7 @@ class FastStep:
             self.optimizers["critic"].apply(step.gradients)
             told.append((step.real, step.fake, step.statistic))
         real, fake, statistic = map(torch.stack, zip(*told, strict=True))
-        return real, fake, statistic
+        return real, fake, self.shares.mean(statistic) if self.shares else statistic
 
     def _generator_step(
         self,

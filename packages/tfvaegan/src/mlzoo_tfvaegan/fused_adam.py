@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
+
+from mlzoo_tfvaegan.layer_gradient import LayerGradient
+from mlzoo_tfvaegan.shares import Shares
 
 BETA2 = 0.999
 EPSILON = 1e-8
@@ -20,42 +22,27 @@ OFFSETS = {"exp_avg": 336, "exp_avg_sq": 672}
 and moments read at the same place of a page get in each other's way, at 15 % of Adam's time."""
 
 
-@dataclass(frozen=True)
-class LayerGradient:
-    """The gradient of one linear layer [out, in], its weight's left as factors.
-
-    Attributes:
-        layer: whose.
-        factors: pairs (left [n, out], right [n, in_j]): the products leftᵀ right side by side are the
-            gradient of the weight; n and in_j may differ between pairs.
-        bias: [out], or None where it is exactly zero: the bias then stays as it is.
-    """
-
-    layer: nn.Linear
-    factors: tuple[tuple[Tensor, Tensor], ...]
-    bias: Tensor | None
-
-    @classmethod
-    def of(cls, layer: nn.Linear, delta: Tensor, inputs: Tensor) -> LayerGradient:
-        """From the gradient of the layer's output [n, out] and the layer's input [n, in]."""
-        return cls(layer, ((delta, inputs),), delta.sum(0))
-
-
 class FusedAdam:
     """Adam over some parameters, with the state of ``torch.optim.Adam``.
 
     The gradient of a weight is never whole in memory: a block of its rows is multiplied out, used
     and overwritten by the next. On an accelerator a weight is one block: there launches cost, not
-    memory. A parameter without a gradient has no state, as in torch.
+    memory. A parameter without a gradient has no state, as in torch. With ``shares`` the gradients given
+    to it are those of a share, and the step is that of the whole batch.
     """
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], learning_rate: float, beta1: float
+        self,
+        parameters: Iterable[nn.Parameter],
+        learning_rate: float,
+        beta1: float,
+        shares: Shares | None = None,
     ) -> None:
         # Keeps the state, and its form on file; the arithmetic is below.
         self._keeper = torch.optim.Adam(
             parameters, lr=learning_rate, betas=(beta1, BETA2), eps=EPSILON
         )
+        self._shares = shares
         self._betas = (beta1, BETA2)
         self._learning_rate = learning_rate
         self._counts: dict[Tensor, list[Tensor]] = {}
@@ -70,7 +57,7 @@ class FusedAdam:
     def apply(self, gradients: Iterable[LayerGradient]) -> None:
         """One step of every layer named. The factors may not be views of the weights."""
         biases: list[tuple[Tensor, Tensor]] = []
-        for gradient in gradients:
+        for gradient in self._shares.gradients(gradients) if self._shares else gradients:
             self._step_weight(gradient)
             if gradient.bias is not None:
                 biases.append((gradient.layer.bias, gradient.bias))

@@ -21,6 +21,7 @@ from mlzoo_tfvaegan.draws import draw
 from mlzoo_tfvaegan.fast_step import FastStep
 from mlzoo_tfvaegan.heads import Heads, Pair, train_heads
 from mlzoo_tfvaegan.networks import Decoder, Networks
+from mlzoo_tfvaegan.shares import Shares
 from mlzoo_tfvaegan.step import StepLosses, StepOptions, TrainingSet
 from mlzoo_tfvaegan.synthesis import synthesise
 from mlzoo_tfvaegan.zero_shot import ZeroShotData
@@ -73,7 +74,9 @@ class TFVAEGAN:
         third one is without it again, as published)."""
         config = self.config
         data = self.training_set()
-        step = FastStep(self.networks, step_options(config), config.penalty_weight)
+        run.keep_equal(self.networks)
+        shares = Shares(run.accelerator) if run.processes > 1 else None
+        step = FastStep(self.networks, step_options(config), config.penalty_weight, shares)
         iterations = -(-len(data.features) // config.batch_size)
 
         for epoch in run.epochs(config.epochs, model=self, step=step):

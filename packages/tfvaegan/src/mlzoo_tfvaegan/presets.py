@@ -79,11 +79,12 @@ _TRY = {
     "critic_hidden": 32,
     "synthetic_samples": 20,
     "classifier_epochs": 3,
+    "detector_epochs": 3,
+    "detector_hidden": 16,
 }
-_TRY_DETECTOR = {"detector_epochs": 3, "detector_hidden": 16}
 
 _DIGITS: dict[str, Any] = {
-    "epochs": 20,
+    "epochs": 30,
     "evaluate_every": 5,
     "batch_size": 128,
     "hidden": 512,
@@ -99,14 +100,10 @@ _DIGITS: dict[str, Any] = {
 
 
 def presets() -> dict[str, dict[str, Any]]:
-    """Every preset by ``dataset`` or ``dataset/variant``."""
-    found: dict[str, dict[str, Any]] = {"digits": _DIGITS, "digits/smoke": _TRY}
-    for dataset, values in {**_SCRIPTS, "custom": {}}.items():
-        found[dataset] = {**_SELDOM, **values}
+    """Every preset by ``dataset``, ``dataset/variant`` or, for all of them, ``*/variant``."""
+    found: dict[str, dict[str, Any]] = {"digits": _DIGITS, "custom": _SELDOM}
+    for dataset, values in _SCRIPTS.items():
         kind = values.get("classifier", "softmax")
-        found[f"{dataset}/smoke"] = {**_TRY, **(_TRY_DETECTOR if kind == "detector" else {})}
-        if dataset != "custom":
-            found[f"{dataset}/published"] = {**_HABITS, **_DEPARTURES[kind]}
-    for dataset in ("digits", *_SCRIPTS, "custom"):
-        found |= {f"{dataset}/{name}": values for name, values in _ABLATIONS.items()}
-    return found
+        found[dataset] = {**_SELDOM, **values}
+        found[f"{dataset}/published"] = {**_HABITS, **_DEPARTURES[kind]}
+    return found | {f"*/{name}": values for name, values in {"smoke": _TRY, **_ABLATIONS}.items()}

@@ -89,8 +89,7 @@ def build_command(model: str, arguments: list[str]) -> click.Command:
         start(model, plan.dataset.name, given_values(options, params), params, repeated)
 
     spec = plan.model
-    prefix = f"{plan.dataset.name}/"
-    variants = [key.removeprefix(prefix) for key in spec.presets if key.startswith(prefix)]
+    variants = [*spec.variants(plan.dataset.name)]
     return OptionsCommand(
         model,
         callback=callback,
