@@ -47,13 +47,17 @@ COMMON = {
     "scaling": "minmax",
     "classifier_epochs": 25,
     "classifier_batch": 0,
-    "evaluate_every": 1,
     "detector_learning_rate": 1e-3,
     "detector_epochs": 50,
     "detector_hidden": 512,
     "detector_batch": 128,
 }
-REPAIRED = {"best_classifier_epoch": False, "feedback_source": "fake", "threshold": "mean"}
+REPAIRED = {
+    "best_classifier_epoch": False,
+    "feedback_source": "fake",
+    "threshold": "mean",
+    "evaluate_every": 5,  # scores are costly; the published variant takes them every epoch
+}
 
 
 def values(dataset: str, preset: str | None = None) -> dict[str, object]:
