@@ -263,10 +263,12 @@ def test_unreadable_images_say_why(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     Image.fromarray(np.full((9, 9), 40_000, np.uint16)).save(tmp_path / "deep.png")
     Image.new("RGB", (1, 200)).save(tmp_path / "narrow.png")
+    noise(60, 60).save(tmp_path / "program.jpg", format="EPS")
     for name, reason in {
         "cut.png": "truncated",
         "text.jpg": "not an image",
         "empty.jpg": "not an image",
+        "program.jpg": "not an image of a known format",
         "deep.png": "mode I;16, expected 8 bits",
         "narrow.png": "1×200 pixels",
         "none.png": "no such file",

@@ -38,7 +38,7 @@ class SplitData(mlzoo_toy.ToyData):
     number: int = 0
 
     def references(self):
-        return {"error": {"ceiling": float(self.number)}}
+        return {"error": {} if self.number == 9 else {"ceiling": float(self.number)}}
 
     def family(self):
         return hashlib.sha256(self.shared.encode()).hexdigest()
@@ -175,6 +175,12 @@ def test_report_takes_the_mean_over_splits_and_seeds(cli, loaded):
     assert row["n"] == "6"
     assert row["seeds"] == "0 1 0 1 0 1"
     assert row["repeats"] == "split=1 split=1 split=2 split=2 split=3 split=3"
+
+
+def test_reference_that_one_split_lacks_is_left_out(cli, loaded):
+    assert cli(*MANY, "--splits", "8,9").code == 0
+    called = cli("report", "runs", "--format", "md")
+    assert (called.code, "ceiling" in called.out) == (0, False)
 
 
 def test_newest_run_of_a_split_and_seed_counts(cli, loaded):

@@ -402,7 +402,7 @@ WRONG: dict[str, tuple[Callable[[Case], dict[str, Any]], tuple[str, ...]]] = {
     ),
     "class named twice": (
         lambda c: {"class_names": c.file("n.txt", ["cat", "cat", "emu", "fox"])},
-        ("n.txt names 'cat' more than once",),
+        ("n.txt names 'cat' twice",),
     ),
     "attributes of other classes": (
         lambda c: {"attributes": c.file("a.npy", np.ones((5, 3)))},
@@ -479,7 +479,7 @@ WRONG: dict[str, tuple[Callable[[Case], dict[str, Any]], tuple[str, ...]]] = {
             "image_files": c.file("have.txt", [*FILES[:11], FILES[0]]),
             "order": c.file("want.txt", FILES),
         },
-        ("have.txt names 'cat/0.jpg' more than once",),
+        ("have.txt names 'cat/0.jpg' twice",),
     ),
     "labels of another length": (
         lambda c: {

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydantic import ValidationError
 from scipy.io import loadmat
 
 from mlzoo.backbones import BACKBONES, load_weights, read_image, resnet
@@ -134,7 +135,7 @@ def test_order_of_a_list_is_kept(folder, root, weights, tmp_path) -> None:
     assert found["labels"].ravel().tolist() == [3, 1, 2]
     for rows, said in {
         ("001.bee/0.png", "001.bee/7.png"): "001.bee/7.png, which is no image here",
-        ("001.bee/0.png", "001.bee/0.png"): "001.bee/0.png twice",
+        ("001.bee/0.png", "001.bee/0.png"): "'001.bee/0.png' twice",
     }.items():
         order = table(tmp_path / "order.txt", *rows)
         with pytest.raises(DataError, match=said):
@@ -152,7 +153,7 @@ def table(path: Path, *rows: str) -> Path:
         (("file,label", "a.png,1", "b.png,2"), UsageError, "may count from 0 or from 1"),
         (("file,class", "a.png,1"), DataError, "columns file and label, found file, class"),
         (("file,label",), DataError, "names no image"),
-        (("file,label", "a.png,x", "a.png,y"), DataError, "names a.png twice"),
+        (("file,label", "a.png,x", "a.png,y"), DataError, "names 'a.png' twice"),
         (("file,label", "a.png,x"), DataError, "none of the 1 images can be read; a.png: there is"),
     ],
 )
@@ -356,3 +357,10 @@ def test_options_are_listed_without_torch() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
     )
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("name", ["../res101", "a/b", ".hidden", "", "res101.mat"])
+@pytest.mark.parametrize("field", ["name", "embedding"])
+def test_file_to_write_is_a_name_without_folder_and_ending(field: str, name: str) -> None:
+    with pytest.raises(ValidationError, match="without folder and ending"):
+        PrepareOptions(**{field: name})

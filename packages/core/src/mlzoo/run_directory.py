@@ -5,6 +5,7 @@
     runs/<model>-<dataset>/<time>-s<seed>-<id>/
       config.json run.json environment.txt metrics.jsonl log.txt
       checkpoints/ predictions/ tables/ results.json figures/
+      search/, where the epoch was searched for on validation data
 """
 
 from __future__ import annotations

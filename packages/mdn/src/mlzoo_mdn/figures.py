@@ -11,7 +11,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mlzoo.report.table import Group, group_runs
+from mlzoo.report.groups import Group, group_runs
 from mlzoo.run_directory import RunRecord
 from mlzoo_mdn.confounded import ConfoundedData
 

@@ -17,6 +17,7 @@ def _file_name(value: str) -> str:
 
 
 FileName = Annotated[str, AfterValidator(_file_name)]
+"""No folder, no leading dot, no ending."""
 
 
 class _FileOptions(Config):

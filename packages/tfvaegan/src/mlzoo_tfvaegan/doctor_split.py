@@ -183,7 +183,8 @@ def _names(dataset: str, split: SplitFile, subject: str) -> Iterator[Finding]:
 def _listed(path: Path, names: list[str]) -> Finding:
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     listed = [line.strip() for line in lines if line.strip()]
-    foreign = [name for name in listed if name not in set(names)]
+    known = set(names)
+    foreign = [name for name in listed if name not in known]
     if foreign:
         text = f"{len(foreign)} of {len(listed)} names are not in allclasses_names ({foreign[0]})"
         return Finding("warning", path.name, text)

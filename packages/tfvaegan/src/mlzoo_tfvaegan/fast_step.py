@@ -28,7 +28,11 @@ from mlzoo_tfvaegan.closed_form_critic import critic_gradients, critic_slope
 from mlzoo_tfvaegan.fused_adam import FusedAdam
 from mlzoo_tfvaegan.losses import adapt_penalty_weight
 from mlzoo_tfvaegan.networks import Networks, reparameterise
-from mlzoo_tfvaegan.plain_step import ENCODER_BETA1, trained_parameters
+from mlzoo_tfvaegan.plain_step import (
+    first_penalty_weight,
+    optimizer_settings,
+    trained_parameters,
+)
 from mlzoo_tfvaegan.shares import Shares
 from mlzoo_tfvaegan.step import Draws, StepLosses, StepOptions, TrainingSet
 
@@ -85,21 +89,12 @@ class FastStep:
         self.networks = networks
         self.options = options
         self.shares = shares
-        device = networks.critic.fc1.weight.device
-        dtype = torch.float32 if device.type == "mps" else torch.float64
-        self.penalty_weight = torch.tensor(penalty_weight, dtype=dtype, device=device)
-        rates = {
-            "encoder": (options.learning_rate, ENCODER_BETA1),
-            "generator": (options.learning_rate, options.beta1),
-            "critic": (options.learning_rate, options.beta1),
-            "feedback": (options.feedback_learning_rate, options.beta1),
-            "decoder": (options.decoder_learning_rate, options.beta1),
-        }
+        self.penalty_weight = first_penalty_weight(networks, penalty_weight)
         self.optimizers = {
             name: FusedAdam(trained_parameters(networks, name), rate, beta1, shares)
-            for name, (rate, beta1) in rates.items()
+            for name, (rate, beta1) in optimizer_settings(options).items()
         }
-        recorded = device.type == "cuda" and shares is None
+        recorded = self.penalty_weight.is_cuda and shares is None
         self.captured = CapturedIterations(self._iterate) if recorded else None
 
     @torch.no_grad()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mlzoo.report.table import Group, group_runs
+from mlzoo.report.groups import Group, group_runs
 from mlzoo.run_directory import RunRecord
 from mlzoo_tfvaegan.zero_shot import ZeroShotData
 

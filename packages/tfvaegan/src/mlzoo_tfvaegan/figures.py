@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from mlzoo.report.table import Group
+from mlzoo.report.groups import Group
 from mlzoo.run_directory import RunRecord
 from mlzoo_tfvaegan.calibration import seen_unseen_curve
 from mlzoo_tfvaegan.evaluators import CheckedPredictions, per_class_accuracy

@@ -23,7 +23,7 @@ from mlzoo_tfvaegan.detector import Detector, OutOfDistributionClassifier, train
 from mlzoo_tfvaegan.discriminative import discriminative
 from mlzoo_tfvaegan.evaluators import harmonic_mean, per_class_accuracy
 from mlzoo_tfvaegan.networks import Decoder
-from mlzoo_tfvaegan.zero_shot import Samples, ZeroShotData
+from mlzoo_tfvaegan.zero_shot import Index, Samples, ZeroShotData
 
 SHOWN = 10
 """Synthetic features of each unseen class that are kept to be looked at."""
@@ -82,14 +82,15 @@ class Heads(nn.Module):
             torch.zeros(shown, dtype=torch.int64),
         )
 
-    def classes(self) -> list[Tensor]:
-        """Copies of the class ids of every classifier's columns."""
-        return [b.clone() for name, b in self.named_buffers() if name.endswith(".classes")]
+    def class_ids(self) -> dict[str, Tensor]:
+        """Of every classifier, by its name."""
+        named = self.named_buffers()
+        return {name: ids for name, ids in named if name.rpartition(".")[2] == "classes"}
 
 
 def _blank_pair(config: TFVAEGANConfig, data: ZeroShotData, width: int) -> Pair:
-    def linear(classes: object) -> LinearClassifier:
-        return LinearClassifier(width, torch.as_tensor(classes))
+    def linear(classes: Index) -> LinearClassifier:
+        return LinearClassifier(width, torch.tensor(classes))
 
     if config.classifier == "softmax":
         return Pair(linear(data.classes), linear(data.unseen))

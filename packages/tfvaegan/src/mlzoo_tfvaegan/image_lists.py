@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mlzoo.errors import DataError, UsageError, did_you_mean
-from mlzoo_tfvaegan.user_files import numbers_or_names, read_names, read_table
+from mlzoo_tfvaegan.user_files import numbers_or_names, read_names, read_table, require_distinct
 from mlzoo_tfvaegan.zero_shot import Index
 
 SUFFIXES = (
@@ -41,7 +41,7 @@ class ImageList:
         """
         wanted = read_names(order)
         place = {file: row for row, file in enumerate(self.files)}
-        _check_once(wanted, order)
+        require_distinct(wanted, order)
         if unknown := [file for file in wanted if file not in place]:
             raise DataError(
                 f"{order} names {unknown[0]}, which is no image here.",
@@ -119,7 +119,7 @@ def _of_table(table: Path, names: list[str] | None, label_base: int | None) -> I
     files = [row[head.index("file")] for row in rows]
     if not files:
         raise DataError(f"{table} names no image.")
-    _check_once(files, table)
+    require_distinct(files, table)
     labels = numbers_or_names([row[head.index("label")] for row in rows])
     if isinstance(labels, list):
         known = names if names is not None else sorted(set(labels))
@@ -155,11 +155,3 @@ def _ids(class_of: Sequence[str], known: Sequence[str], where: Path) -> Index:
             did_you_mean(unknown, known),
         )
     return np.array([number[name] for name in class_of], dtype=np.int64)
-
-
-def _check_once(files: Sequence[str], path: Path) -> None:
-    known: set[str] = set()
-    for file in files:
-        if file in known:
-            raise DataError(f"{path} names {file} twice.")
-        known.add(file)

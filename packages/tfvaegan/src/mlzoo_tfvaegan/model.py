@@ -62,9 +62,11 @@ class TFVAEGAN:
         return (BEST,) if self.config.best_classifier_epoch else ()
 
     def to(self, device: torch.device | str) -> TFVAEGAN:
-        """Move the networks."""
+        """Move the networks and the classifiers behind them."""
         self.device = torch.device(device)
         self.networks.to(self.device)
+        if self.heads is not None:
+            self.heads.to(self.device)
         return self
 
     def fit(self, run: Run) -> None:
@@ -107,7 +109,7 @@ class TFVAEGAN:
     def synthetic(self) -> tuple[Tensor, Tensor]:
         """Features [U·n, R] of the unseen classes, a block a class, and their class ids [U·n]."""
         config, unseen = self.config, torch.from_numpy(self.data.unseen)
-        generator = torch.Generator(self.device).manual_seed(self.stream)
+        generator = torch.Generator(self.device).manual_seed(self.stream + 2)
         embeddings = torch.from_numpy(self.data.attributes)[unseen].to(self.device)  # [U, A]
         shape = (len(unseen), config.synthetic_samples, embeddings.shape[1])
         noise = torch.randn(shape, generator=generator, device=self.device)  # [U, n, A]
@@ -142,23 +144,15 @@ class TFVAEGAN:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Strict.
+        """Strict: everything, or nothing.
 
         Raises:
-            CheckpointError: keys or shapes do not fit these networks, or classes do not fit the data.
+            CheckpointError: keys or shapes do not fit these networks, or the classifiers are of other
+                classes.
         """
+        heads = self._heads_of(state["heads"]) if state["heads"] else None
         load_strict(self.networks, state["networks"], "the checkpoint")
-        self.stream = state["stream"]
-        self.heads = None
-        if state["heads"]:
-            heads = Heads.blank(self.config, self.data)
-            own = heads.classes()
-            load_strict(heads, state["heads"], "the checkpoint")
-            if not all(map(torch.equal, own, heads.classes())):
-                raise CheckpointError(
-                    "the checkpoint's classifiers know other classes than the data."
-                )
-            self.heads = heads.to(self.device)
+        self.stream, self.heads = state["stream"], heads
 
     def trained_heads(self) -> Heads:
         """The classifiers of the networks as they are now."""
@@ -172,6 +166,17 @@ class TFVAEGAN:
                 generator=torch.Generator().manual_seed(self.stream + 1),
             )
         return self.heads
+
+    def _heads_of(self, state: Mapping[str, Tensor]) -> Heads:
+        heads = Heads.blank(self.config, self.data)
+        own = {name: classes.clone() for name, classes in heads.class_ids().items()}
+        load_strict(heads, state, "the checkpoint")
+        if any(not torch.equal(own[name], classes) for name, classes in heads.class_ids().items()):
+            raise CheckpointError(
+                "the checkpoint has classifiers of other classes than these data.",
+                "Take the dataset, and the split of it, that the run was trained on.",
+            )
+        return heads.to(self.device)
 
     def _decoder(self) -> Decoder | None:
         return self.networks.decoder if self.config.transform else None

@@ -66,20 +66,10 @@ class PlainStep:
     ) -> None:
         self.networks = networks
         self.options = options
-        # λ moves by factors of 1.1 for ever: in float64 they cannot wear it down.
-        device = next(networks.parameters()).device
-        dtype = torch.float32 if device.type == "mps" else torch.float64
-        self.penalty_weight = torch.tensor(penalty_weight, dtype=dtype, device=device)
-        rates = {
-            "encoder": (options.learning_rate, ENCODER_BETA1),
-            "generator": (options.learning_rate, options.beta1),
-            "critic": (options.learning_rate, options.beta1),
-            "feedback": (options.feedback_learning_rate, options.beta1),
-            "decoder": (options.decoder_learning_rate, options.beta1),
-        }
+        self.penalty_weight = first_penalty_weight(networks, penalty_weight)
         self.optimizers = {
             name: Adam(trained_parameters(networks, name), rate, betas=(beta1, BETA2), eps=1e-8)
-            for name, (rate, beta1) in rates.items()
+            for name, (rate, beta1) in optimizer_settings(options).items()
         }
 
     def iteration(self, data: TrainingSet, draws: Draws, *, feedback: bool) -> StepLosses:
@@ -219,6 +209,27 @@ class PlainStep:
         loss.backward(inputs=inputs)
         for optimizer in optimizers:
             optimizer.step()
+
+
+def first_penalty_weight(networks: Networks, value: float) -> Tensor:
+    """λ, a scalar on the networks' device.
+
+    It moves by factors of 1.1 for ever: in float64 they cannot wear it down.
+    """
+    device = networks.critic.fc1.weight.device
+    dtype = torch.float32 if device.type == "mps" else torch.float64
+    return torch.tensor(value, dtype=dtype, device=device)
+
+
+def optimizer_settings(options: StepOptions) -> dict[str, tuple[float, float]]:
+    """Learning rate and beta1 of every network."""
+    return {
+        "encoder": (options.learning_rate, ENCODER_BETA1),
+        "generator": (options.learning_rate, options.beta1),
+        "critic": (options.learning_rate, options.beta1),
+        "feedback": (options.feedback_learning_rate, options.beta1),
+        "decoder": (options.decoder_learning_rate, options.beta1),
+    }
 
 
 def trained_parameters(networks: Networks, name: str) -> list[nn.Parameter]:

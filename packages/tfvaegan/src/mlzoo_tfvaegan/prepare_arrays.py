@@ -37,10 +37,9 @@ from mlzoo_tfvaegan.user_classes import (
     Raw,
     read_classes,
     read_labels,
-    require_distinct,
     with_rows,
 )
-from mlzoo_tfvaegan.user_files import read_column, read_matrix, read_names
+from mlzoo_tfvaegan.user_files import read_column, read_matrix, read_names, require_distinct
 from mlzoo_tfvaegan.user_splits import Labels, Rows, check_rows, read_rows
 from mlzoo_tfvaegan.zero_shot import Index
 

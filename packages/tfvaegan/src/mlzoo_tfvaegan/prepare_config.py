@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from mlzoo.config import Config
-
-FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")]
-"""Part of a file's name: no folder, no leading dot."""
+from mlzoo_tfvaegan.dataset_config import FileName
 
 
 class PrepareOptions(Config):

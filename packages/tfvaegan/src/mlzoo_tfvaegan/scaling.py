@@ -42,7 +42,7 @@ class Scaler:
             for piece in _pieces(features, rows):  # exact: extremes of extremes
                 fitted.partial_fit(piece)
         else:
-            fitted = StandardScaler().fit(features[rows].astype(np.float64))
+            fitted = StandardScaler().fit(features[rows].astype(np.float64, copy=False))
         largest = max(
             fitted.transform(piece).astype(np.float32).max() for piece in _pieces(features, rows)
         )
@@ -70,4 +70,4 @@ def _pieces(
     features: npt.NDArray[Any], rows: npt.NDArray[np.int64]
 ) -> Iterator[npt.NDArray[np.float64]]:
     for start in range(0, len(rows), ROWS):
-        yield features[rows[start : start + ROWS]].astype(np.float64)
+        yield features[rows[start : start + ROWS]].astype(np.float64, copy=False)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mlzoo.metrics_log import read_rows
-from mlzoo.report.table import Group, group_runs
+from mlzoo.report.groups import Group, group_runs
 from mlzoo.run_directory import RunRecord
 from mlzoo_tfvaegan.figure_style import COLOURS, style
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlzoo.errors import DataError, did_you_mean
-from mlzoo_tfvaegan.user_files import read_named_matrix, read_names
+from mlzoo_tfvaegan.user_files import read_named_matrix, read_names, require_distinct
 from mlzoo_tfvaegan.user_splits import Labels
 from mlzoo_tfvaegan.zero_shot import Index
 
@@ -113,13 +111,6 @@ def with_rows(matrix: Array, count: int, what: str, expected: str, fix: str) -> 
     if rows == columns:
         raise DataError(f"{what} is {rows} x {columns}: rows and columns both fit {expected}.", fix)
     return (matrix, "as on file") if rows == count else (matrix.T, "transposed")
-
-
-def require_distinct(names: Sequence[str], path: Path) -> None:
-    """Raises DataError naming ``path`` if a name is there twice."""
-    twice = next((name for name, count in Counter(names).items() if count > 1), None)
-    if twice is not None:
-        raise DataError(f"{path} names {twice!r} more than once.")
 
 
 def _by_name(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,13 @@ def read_names(path: Path) -> list[str]:
         if counts[0] in (0, 1) and counts == list(range(counts[0], counts[0] + len(lines))):
             return [part[1] for part in parts]
     return lines
+
+
+def require_distinct(names: Sequence[str], path: Path) -> None:
+    """Raises DataError naming ``path`` if a name is there twice."""
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise DataError(f"{path} names {twice!r} twice.")
 
 
 def read_table(path: Path) -> list[list[str]]:

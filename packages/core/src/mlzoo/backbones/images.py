@@ -22,6 +22,9 @@ from mlzoo.errors import MlzooError
 PLAIN_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 """Pillow's modes of 8 bits a channel or less; others lose their range on the way to RGB."""
 
+FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""What is decoded, by content. Pillow also knows PostScript, which it has another program run."""
+
 LONGEST = 100  # sides to one another; longer images would take gigabytes when they are resized
 
 
@@ -59,7 +62,7 @@ def read_image(path: Path, preprocessing: Preprocessing) -> npt.NDArray[np.uint8
     """
     image_module = pillow()
     try:
-        with image_module.open(path) as image:
+        with image_module.open(path, formats=FORMATS) as image:
             if image.mode not in PLAIN_MODES:
                 raise ValueError(f"pixels of mode {image.mode}, expected 8 bits a channel")
             pixels = np.asarray(_middle(image.convert("RGB"), preprocessing))

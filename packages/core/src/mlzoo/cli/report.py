@@ -59,7 +59,8 @@ def report(
 def _compare(records: Sequence[RunRecord], form: str, split: str, as_json: bool) -> None:
     """Metrics of all runs beside each other."""
     from mlzoo.cli.results import show_table
-    from mlzoo.report.table import group_runs, summarise, to_csv, to_markdown
+    from mlzoo.report.groups import group_runs
+    from mlzoo.report.table import summarise, to_csv, to_markdown
 
     table = summarise(records, split)
     if as_json:
@@ -135,7 +136,7 @@ def _draw(records: Sequence[RunRecord], folder: Path) -> None:
     """Each model's figures over its finished runs, a folder for each dataset where there are several."""
     from mlzoo.registry import registry
     from mlzoo.report.figures import draw
-    from mlzoo.report.table import data_digest
+    from mlzoo.report.groups import data_digest
 
     sets: dict[str, list[RunRecord]] = {}
     for record in records:
