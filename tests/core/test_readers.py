@@ -323,6 +323,19 @@ def test_truncated_matlab_file_is_refused(write: Any, tmp_path: Path) -> None:
             read_mat(path, ["features", "names"])
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_matlab_file_cut_off_before_a_variable_does_not_just_lack_it(
+    compressed: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.mat"
+    features = np.random.default_rng(0).random((40, 30))
+    scipy_io.savemat(path, {"features": features, "labels": [[1.0]]}, do_compression=compressed)
+    path.write_bytes(path.read_bytes()[:5000])
+    for keys, optional in ((["labels"], []), ([], ["labels"])):
+        with pytest.raises(DataError, match=r"x\.mat is cut off: 5,000 of at least"):
+            read_mat(path, keys, optional=optional)
+
+
 def test_damage_inside_a_matlab_file_never_escapes_as_another_error(tmp_path: Path) -> None:
     path = write_mat5(tmp_path / "x.mat")
     random = np.random.default_rng(0)

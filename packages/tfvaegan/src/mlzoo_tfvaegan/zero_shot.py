@@ -174,7 +174,11 @@ class ZeroShotData:
         )
 
     def fingerprint(self) -> str:
-        """SHA-256 over features, labels, class embeddings, splits and scaling."""
+        """SHA-256 over features, labels, class embeddings and splits.
+
+        Scaling is no part of it: like a model's other options it is how the same data are used, and
+        runs that differ in it are compared.
+        """
         splits = {"split": self.split, "validation": self.validation_split}
         indices = {
             f"{name}.{part}": index
@@ -185,7 +189,7 @@ class ZeroShotData:
         return fingerprint({**self._content(), **indices})
 
     def family(self) -> str:
-        """SHA-256 over what all random splits of one dataset share: features, labels, scaling."""
+        """SHA-256 over what all random splits of one dataset share: features and labels."""
         content = self._content()
         del content["attributes"]
         return fingerprint(content)
@@ -195,7 +199,6 @@ class ZeroShotData:
             "features": self.features,
             "label": self.label,
             "attributes": self.attributes,
-            "scaling": np.array(self.scaling),
         }
 
     def describe(self) -> Mapping[str, Any]:

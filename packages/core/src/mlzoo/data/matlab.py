@@ -6,7 +6,7 @@ import math
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +71,7 @@ def _read_v5(path: Path, keys: list[str], optional: list[str], max_bytes: int) -
     try:
         with readable(path, "a whole MATLAB file"):
             listed = {name: (shape, kind) for name, shape, kind in matlab.whosmat(path)}
+            _check_whole(path)
             require(path, keys, listed)
             for key in keys:
                 if listed[key][1] not in _V5_KINDS:
@@ -83,6 +84,19 @@ def _read_v5(path: Path, keys: list[str], optional: list[str], max_bytes: int) -
     except (damage, NotImplementedError, zlib.error) as error:
         raise DataError(f"{path} is not a whole MATLAB file: {error}.", AGAIN) from error
     return _values(keys, optional, lambda key: _v5_value(path, key, found[key]))
+
+
+def _check_whole(path: Path) -> None:
+    """A file that was cut off would only seem to lack the variables behind the cut."""
+    size, end = path.stat().st_size, 128
+    with path.open("rb") as file:
+        header = file.read(end)
+        order: Literal["little", "big"] = "little" if header[126:128] == b"IM" else "big"
+        while end < size:  # a variable: its type and its length, four bytes each, and so many bytes
+            file.seek(end + 4)
+            end += 8 + int.from_bytes(file.read(4), order)
+    if end > size:
+        raise DataError(f"{path} is cut off: {size:,} of at least {end:,} bytes are there.", AGAIN)
 
 
 def _values(
