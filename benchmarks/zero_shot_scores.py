@@ -53,9 +53,8 @@ def chosen_ridge(world: ZeroShotData) -> tuple[float, Scores]:
 def runs(model: str, preset: str | None, seeds: int, out: Path) -> list[Scores]:
     """Test metrics of every seed; what is done already is read."""
     folder = out / (preset or model)
-    done = {
-        record.results["seed"]: record.results for record in find_runs([folder]) if record.results
-    }
+    records = find_runs([folder]) if folder.exists() else []
+    done = {record.results["seed"]: record.results for record in records if record.results}
     found = []
     for seed in range(seeds):
         if seed not in done:
