@@ -88,7 +88,7 @@ def _show_model(spec: ModelSpec, entry: Registered) -> None:
     if spec.published:
         rows = [
             [
-                n.dataset,
+                " ".join([n.dataset, *(f"{name}={value}" for name, value in n.options.items())]),
                 n.metric,
                 f"{n.value:g}",
                 n.selection,
