@@ -27,7 +27,6 @@ from mlzoo_tfvaegan.zero_shot import ZeroShotData
 
 Scores = dict[str, float]
 PENALTIES = [10.0**power for power in range(-2, 4)]
-VARIANTS = {"tfvaegan": None, "no-feedback": "no-feedback", "no-transform": "no-transform"}
 
 
 def ridge(world: ZeroShotData, penalty: float) -> Scores:
@@ -50,9 +49,9 @@ def chosen_ridge(world: ZeroShotData) -> tuple[float, Scores]:
     return penalty, ridge(world, penalty)
 
 
-def runs(model: str, preset: str | None, seeds: int, out: Path) -> list[Scores]:
+def runs(model: str, seeds: int, out: Path) -> list[Scores]:
     """Test metrics of every seed; what is done already is read."""
-    folder = out / (preset or model)
+    folder = out / model
     records = find_runs([folder]) if folder.exists() else []
     done = {record.results["seed"]: record.results for record in records if record.results}
     found = []
@@ -61,7 +60,6 @@ def runs(model: str, preset: str | None, seeds: int, out: Path) -> list[Scores]:
             result = mlzoo.run(
                 model,
                 dataset="digits",
-                preset=preset,
                 seed=seed,
                 out=folder,
                 device="cpu",
@@ -69,7 +67,7 @@ def runs(model: str, preset: str | None, seeds: int, out: Path) -> list[Scores]:
                 progress=Progress(quiet=True),
             )
             done[seed] = result.results
-            print(preset or model, seed, result.metrics["test"], flush=True)
+            print(model, seed, result.metrics["test"], flush=True)
         found.append(done[seed]["metrics"]["test"])
     return found
 
@@ -97,9 +95,8 @@ def main() -> None:
     assert isinstance(world, ZeroShotData)
     penalty, scores = chosen_ridge(world)
     rows = [row(f"ridge, penalty {penalty:g}", [scores])]
-    rows.append(row("eszsl", runs("eszsl", None, 1, arguments.out)))
-    for name, preset in VARIANTS.items():
-        rows.append(row(name, runs("tfvaegan", preset, arguments.seeds, arguments.out)))
+    rows.append(row("eszsl", runs("eszsl", 1, arguments.out)))
+    rows.append(row("tfvaegan", runs("tfvaegan", arguments.seeds, arguments.out)))
     chance = world.references()
     cells = [f"{chance[name]['chance']:.3g}" for name in METRICS]
     lines = [

@@ -282,7 +282,7 @@ def test_lack_of_memory_or_of_pillow_is_no_fault_of_the_image(
 ) -> None:
     noise(60, 60).save(tmp_path / "good.png")
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise MemoryError
 
     with monkeypatch.context() as patched:
