@@ -6,7 +6,7 @@ import importlib
 import os
 from pathlib import Path
 
-import pytest
+import numpy as np
 
 from mlzoo.checkpoints import load_checkpoint
 from mlzoo.launch import launch
@@ -80,5 +80,10 @@ def test_every_method_in_two_processes_equals_itself_in_one(tmp_path, monkeypatc
         alone, together = (dict(numbers(weights(directory))) for directory in directories)
         assert alone.keys() == together.keys()
         for name, value in alone.items():
-            near = pytest.approx(together[name].double().numpy(), rel=1e-4, abs=2e-5)
-            assert value.double().numpy() == near, f"{method}: {name}"
+            np.testing.assert_allclose(
+                value.double().numpy(),
+                together[name].double().numpy(),
+                rtol=1e-4,
+                atol=2e-5,
+                err_msg=f"{method}: {name}",
+            )
