@@ -157,6 +157,9 @@ def test_nan_stops_names_the_step_and_keeps_the_last_good_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signal_leaves_a_resumable_run(tmp_path, number):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip(f"{number.name} is ignored here, as under nohup, and stays so")
+
     def interrupt():
         while not list(tmp_path.rglob("last.pt")):
             time.sleep(0.01)
