@@ -1,0 +1,57 @@
+"""The published run scripts' settings, by dataset and variant. Imports nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_NUS_WIDE: dict[str, Any] = {}
+"""What is not named is the default of the option: they are those of the script."""
+
+_OPEN_IMAGES: dict[str, Any] = {
+    "epochs": 10,
+    "heads": 16,
+    "learning_rate": 1e-4,
+    "schedule": "constant",
+    "max_labels": 40,
+    "batches_per_shard": 20,
+    "evaluate_every": 1,
+    "first_evaluation": 1,
+}
+
+_COMPAT: dict[str, Any] = {
+    "batch_norm_momentum": 0.99,
+    "zero_score_mask": True,
+    "sampling": "replacement",
+}
+"""What the published program does and should not."""
+
+_FINE_TUNED: dict[str, Any] = {"select": "last", "fine_tune_epochs": 5}
+
+_TRY: dict[str, Any] = {
+    "epochs": 2,
+    "channels": 16,
+    "heads": 2,
+    "batch_size": 16,
+    "first_evaluation": 1,
+    "evaluate_every": 1,
+    "shards_per_epoch": 2,
+}
+
+
+def presets() -> dict[str, dict[str, Any]]:
+    """Every preset by ``dataset``, ``dataset/variant`` or, for all of them, ``*/variant``."""
+    return {
+        "digit-mosaics": {},
+        "nus-wide": _NUS_WIDE,
+        "nus-wide/compat": {**_COMPAT, "validation": "alphabetical"},
+        "nus-wide/fine-tuned": _FINE_TUNED,
+        "nus-wide/compat-fine-tuned": {
+            **_COMPAT,
+            **_FINE_TUNED,
+            "validation": "alphabetical",
+        },
+        "open-images": _OPEN_IMAGES,
+        "open-images/compat": {**_COMPAT, "select": "test"},
+        "tagged-images": {},
+        "*/smoke": _TRY,
+    }
