@@ -143,8 +143,9 @@ class Run:
 
         Everything in ``state`` (``model=self, optimizer=optimizer, ...``) must have ``state_dict`` and
         ``load_state_dict``: it is restored when a run is resumed and saved after every epoch (where that
-        takes long, less often: :mod:`mlzoo.cadence`), with the random streams and the selection. After resuming, the results are the same bit for bit, on the
-        same machine, as if the run had never stopped.
+        takes long, less often: :mod:`mlzoo.cadence`), with the random streams and the selection. After
+        resuming, the results are the same bit for bit, on the same machine, as if the run had never
+        stopped.
         """
         done = self._restore(state)
         self._require_prepared_networks()
