@@ -285,7 +285,9 @@ def _refuse_line(path: Path, piece: bytes, width: int, done: int) -> None:
     for number, line in enumerate(filter(bytes.strip, piece.split(b"\n")), start=done):
         values = line.split()
         if len(values) != width:
-            raise DataError(f"{path}: line {number + 1} has {len(values)} values, expected {width}.")
+            raise DataError(
+                f"{path}: line {number + 1} has {len(values)} values, expected {width}."
+            )
         for value in values:
             if value not in (b"0", b"1"):
                 raise _no_bits(path, number, value)
