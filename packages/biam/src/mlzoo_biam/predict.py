@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,10 @@ class NewImage:
     file: Path | None = None
 
 
+Tagged: TypeAlias = tuple[NewImage, TagMaps, npt.NDArray[np.int64]]
+"""An image, its maps for all candidates, and the places of the candidates that are named, best first."""
+
+
 def predict(
     model: BiAMModel,
     data: MultiLabelData,
@@ -56,7 +61,7 @@ def predict(
 
     Returns:
         A row for each image and tag: ``image``, ``rank`` from 1, ``tag``, ``kind`` (seen or unseen),
-        ``score``, and ``region`` (row and column, from 0, of the one that speaks most for the tag).
+        ``score``, and ``row`` and ``column``, from 0, of the region that speaks most for the tag.
 
     Raises:
         UsageError: an unknown tag, an image without weights, or a picture of too many images.
@@ -69,7 +74,7 @@ def predict(
             f"--figure: a picture shows at most {MOST_SHOWN} images, not {len(images)}."
         )
     vectors = data.vectors[candidates]  # [c, E]
-    found = []
+    found: list[Tagged] = []
     for image in images:
         maps = tag_maps(model.network, image.regions, image.scene, vectors)
         order = np.argsort(-maps.scores, kind="stable")
@@ -141,9 +146,59 @@ def _of_npz(path: Path, data: MultiLabelData) -> list[NewImage]:
 def _extracted(
     files: Sequence[Path], data: MultiLabelData, options: PredictOptions, progress: Progress
 ) -> dict[Path, NewImage]:
-    """Features of image files, as the training set's were made."""
-    from tempfile import TemporaryDirectory
+    """Features of image files, as the training set's were made.
 
-    from mlzoo_biam.packing import extract_images
+    Raises:
+        DataError: one cannot be read, or VGG-19's features are not what the run was trained on.
+    """
+    from mlzoo.backbones import extract
+    from mlzoo.backbones.images import WHOLE
 
-    raise NotImplementedError
+    features = data.train.features
+    with TemporaryDirectory() as folder:
+        assert options.weights is not None
+        found = extract(
+            "vgg19",
+            options.weights,
+            [str(file.resolve()) for file in files],
+            Path(folder) / "work",
+            root=Path("/"),
+            preprocessing=WHOLE,
+            progress=progress,
+        )
+        if found.unreadable:
+            first = found.unreadable[0]
+            raise DataError(f"{first.file} cannot be read: {first.reason}.")
+        regions, scene = (np.array(found.arrays[name]) for name in ("regions", "scene"))
+    expected = (features.channels, features.grid[0] * features.grid[1])
+    if regions.shape[1:] != expected or scene.shape[1] != features.scene_width:
+        raise DataError(
+            f"the run was trained on features {list(expected)}, not on those of VGG-19, "
+            f"{list(regions.shape[1:])}: it cannot tag image files.",
+            "Give an .npz of its kind of features.",
+        )
+    return {
+        path: NewImage(str(path), x, x_g, path)
+        for path, x, x_g in zip(files, regions, scene, strict=True)
+    }
+
+
+def _columns(
+    found: Sequence[Tagged], candidates: npt.NDArray[np.int64], data: MultiLabelData
+) -> dict[str, Sequence[Any]]:
+    rows = [
+        (image.name, rank, int(candidates[place]), maps, int(place))
+        for image, maps, order in found
+        for rank, place in enumerate(order, start=1)
+    ]
+    columns = data.train.features.grid[1]
+    places = [divmod(int(maps.regions[place, 0]), columns) for *_, maps, place in rows]
+    return {
+        "image": [name for name, *_ in rows],
+        "rank": [rank for _, rank, *_ in rows],
+        "tag": [data.tags[tag] for _, _, tag, *_ in rows],
+        "kind": ["seen" if tag < data.seen_count else "unseen" for _, _, tag, *_ in rows],
+        "score": [float(maps.scores[place]) for *_, maps, place in rows],
+        "row": [row for row, _ in places],
+        "column": [column for _, column in places],
+    }
