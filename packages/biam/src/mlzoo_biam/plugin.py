@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlzoo import DatasetSpec, EvaluatorSpec, ModelSpec, Paper, hookimpl
+from mlzoo_biam.baselines import baselines
+from mlzoo_biam.metric_specs import METRICS, POOLED_METRICS
 from mlzoo_biam.presets import presets
 from mlzoo_biam.published import published
 
@@ -30,7 +32,7 @@ PAPER = Paper(
 
 @hookimpl
 def mlzoo_models() -> Iterator[ModelSpec]:
-    """BiAM."""
+    """BiAM, and the baselines below it."""
     yield ModelSpec(
         name="biam",
         summary="BiAM: region and scene attention, tags scored by their word vectors",
@@ -42,6 +44,7 @@ def mlzoo_models() -> Iterator[ModelSpec]:
         presets=presets(),
         published=tuple(published()),
     )
+    yield from baselines(TASK)
 
 
 @hookimpl
@@ -53,4 +56,21 @@ def mlzoo_datasets() -> Iterator[DatasetSpec]:
 @hookimpl
 def mlzoo_evaluators() -> Iterator[EvaluatorSpec]:
     """Precision and recall of the first K tags, average precision, over seen and unseen tags."""
-    yield from ()
+    yield EvaluatorSpec(
+        name="multilabel",
+        summary="average precision by tag and F1 of the K highest scores; unseen tags, all, and seen",
+        task=TASK,
+        score="mlzoo_biam.evaluators:score",
+        metrics=METRICS,
+        tables={
+            "per-tag": "mlzoo_biam.evaluators:per_tag",
+            "at-k": "mlzoo_biam.evaluators:at_k_table",
+        },
+    )
+    yield EvaluatorSpec(
+        name="pooled",
+        summary="the published AP of partly annotated tags: one over all pairs of a tag's images",
+        task=TASK,
+        score="mlzoo_biam.evaluators:score_pooled",
+        metrics=POOLED_METRICS,
+    )
