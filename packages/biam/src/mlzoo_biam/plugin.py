@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from mlzoo import DatasetSpec, EvaluatorSpec, ModelSpec, Paper, hookimpl
 from mlzoo_biam.baselines import baselines
 from mlzoo_biam.metric_specs import METRICS, POOLED_METRICS
+from mlzoo_biam.nus_wide_spec import nus_wide
 from mlzoo_biam.presets import presets
 from mlzoo_biam.published import published
 
@@ -50,7 +51,7 @@ def mlzoo_models() -> Iterator[ModelSpec]:
 @hookimpl
 def mlzoo_datasets() -> Iterator[DatasetSpec]:
     """Mosaics of digits, NUS-WIDE, Open Images, and one's own."""
-    yield from ()
+    yield nus_wide(TASK)
 
 
 @hookimpl
