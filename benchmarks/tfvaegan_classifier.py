@@ -11,12 +11,9 @@ from __future__ import annotations
 
 import argparse
 import copy
-from collections.abc import Callable
-from pathlib import Path
-from typing import TypeVar
 
 import torch
-from _measure import Row, arguments, compare, report
+from _measure import Row, arguments, compare, peak, report
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -24,7 +21,6 @@ from mlzoo_tfvaegan.classifier import LinearClassifier, TrainingRows, train_clas
 from mlzoo_tfvaegan.detector import Detector, DetectorTraining, entropy
 from mlzoo_tfvaegan.sampling import Permute, permuting
 
-T = TypeVar("T")
 RATE, BETAS = 1e-3, (0.5, 0.999)
 REAL, SYNTHESISED = 2686, 15000
 """Half of UCF101's rows; all of them, reordered, would need 5 GB."""
@@ -40,31 +36,6 @@ def assert_same(found: Tensor, expected: Tensor) -> None:
     difference = (found - expected).abs()
     assert (difference > 1e-6).double().mean().item() < 1e-3
     assert difference.max().item() < RATE
-
-
-def peak(call: Callable[[], T], device: str) -> tuple[T, float | None]:
-    """What the call returns, and the most memory that it held beside what was held before, in MB.
-
-    On the CPU that is the process's resident memory, which Linux alone tells.
-    """
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        return call(), (torch.cuda.max_memory_allocated() - before) / 1e6
-    try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the highest value
-    except OSError:
-        return call(), None
-    before = resident("VmRSS")
-    returned = call()
-    return returned, resident("VmHWM") - before
-
-
-def resident(field: str) -> float:
-    """A field of the process's status, in MB."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    (line,) = (line for line in status.splitlines() if line.startswith(f"{field}:"))
-    return int(line.split()[1]) * 1024 / 1e6
 
 
 class PlainClassifier:

@@ -5,6 +5,7 @@ B: images, C: tags, P: positives of an image.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -44,9 +45,12 @@ def image_losses(scores: Tensor, labels: Tensor, normalise: Normalise = "violati
     beginning of that row, which a binary search finds: O(B C log P) time, O(B C) memory. 1 + s_n is
     rounded before it is compared, as where the pairs are formed, so that V is the same number.
 
-    Arguments as of :func:`ranking_loss`. Non-finite scores of labelled tags make a loss non-finite.
+    Arguments as of :func:`ranking_loss`. A score that is not finite makes its image's loss NaN. Scores of
+    16 bits are widened first.
     """
-    losses: Tensor = _ImageLosses.apply(scores, labels, normalise)
+    if scores.dtype in (torch.float16, torch.bfloat16):
+        scores = scores.float()
+    losses: Tensor = _ImageLosses.apply(scores, labels, normalise)  # type: ignore[no-untyped-call]
     return losses
 
 
@@ -54,16 +58,16 @@ def violations(scores: Tensor, labels: Tensor) -> Tensor:
     """int64 [B]: pairs of a positive p and a negative n with 1 + s_n - s_p > 0."""
     if not scores.numel():
         return torch.zeros(len(scores), dtype=torch.int64, device=scores.device)
-    ranked, _ = _ranked_positives(scores, labels > 0)
-    return _below(ranked, 1 + scores, labels < 0).sum(dim=1)
+    pairs = _Pairs(scores.detach(), labels)
+    return pairs.violations()
 
 
 def annotated_columns(labels: Tensor) -> Tensor:
     """int64 [C']: the tags that any image of a batch has a label for, of labels [B, C].
 
-    The loss looks at no other, so scores of these alone give the same loss and the same gradients:
-    ``ranking_loss(network(regions, scene, vectors[columns]), labels[:, columns])``. Look for them where the
-    labels are made; on a GPU the host would have to wait for the answer.
+    The loss looks at no other, so the scores of these alone give the same loss and the same gradients:
+    ``ranking_loss(network(regions, scene, vectors[columns]), labels[:, columns])``. Look for them where
+    the labels are made; on a GPU the host would have to wait for the answer.
     """
     return (labels != 0).any(dim=0).nonzero().squeeze(1)
 
@@ -76,59 +80,75 @@ class _ImageLosses(torch.autograd.Function):
         if not scores.numel():
             ctx.save_for_backward(torch.zeros_like(scores))
             return scores.new_zeros(len(scores))
-        losses, gradient = _losses_and_gradient(scores, labels, normalise)
+        pairs = _Pairs(scores, labels)
+        count = pairs.violations() if normalise == "violations" else pairs.count()  # [B]
+        count = count.double()
+        # Without a violation every term is 0, and so must be what rounding leaves of their sum.
+        losses = pairs.total() / (count.clamp(min=1) + EPSILON)
+        gradient = pairs.slopes().div_((count + EPSILON).to(scores.dtype).unsqueeze(1))
         ctx.save_for_backward(gradient)
-        return losses
+        return losses.to(scores.dtype)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable  # type: ignore[untyped-decorator, unused-ignore]
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor, None, None]:
-        (gradient,) = ctx.saved_tensors
+        (gradient,) = ctx.saved_tensors  # [B, C]
         return gradient * cotangent.unsqueeze(1), None, None
 
 
-def _losses_and_gradient(
-    scores: Tensor, labels: Tensor, normalise: Normalise
-) -> tuple[Tensor, Tensor]:
-    """[B] and the derivative [B, C] of each image's loss in its scores."""
-    positive, negative = labels > 0, labels < 0  # [B, C]
-    ranked, columns = _ranked_positives(scores, positive)  # [B, P], ascending
-    thresholds = 1 + scores  # [B, C]: a positive below this makes a pair that costs
-    touched = _below(
-        ranked, thresholds, negative, right=True
-    )  # [B, C], pairs at exactly 0 with them
-    if normalise == "violations":
-        pairs = _below(ranked, thresholds, negative).sum(dim=1, keepdim=True)  # [B, 1]
-    else:
-        pairs = positive.sum(1, keepdim=True) * negative.sum(1, keepdim=True)  # [B, 1]
+class _Pairs:
+    """The pairs of a positive p and a negative n of each image, none of which is formed.
 
-    # Of the negatives, touched[n] reaches the first so many positives: how many reach each of them?
-    reached = torch.zeros(len(ranked), ranked.shape[1] + 1, dtype=torch.int64, device=scores.device)
-    reached.scatter_add_(1, touched, negative.long())
-    reached = reached.flip(1).cumsum(1).flip(1)[:, 1:]  # [B, P]
-
-    share = 1 / (pairs + EPSILON)  # [B, 1]
-    total = (thresholds.double() * touched).sum(1) - (
-        ranked.double().where(reached > 0, 0) * reached
-    ).sum(1)
-    gradient = touched * share.to(scores.dtype)
-    gradient = gradient.scatter_add(1, columns, -(reached * share).to(scores.dtype))
-    return (total * share.squeeze(1).double()).to(scores.dtype), gradient
-
-
-def _ranked_positives(scores: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
-    """The positives' scores [B, P] in ascending order, then infinity, and their columns [B, P].
-
-    P is the largest number of positives; where the scores are not in the host's memory it is C, for
-    which nothing has to be waited for.
+    Attributes:
+        thresholds: [B, C], 1 + s_n: a positive below it makes a pair that costs something.
+        ranked: [B, P], the positives' scores in ascending order, then infinity. P is the largest
+            number of positives; where the scores are not in the host's memory it is C, for which
+            nothing has to be waited for.
+        columns: int64 [B, P], the tags that these are of.
+        reaches: int64 [B, C], how many positives, the first of their row, are below a negative's
+            threshold or at it; 0 for what is no negative.
     """
-    count = scores.shape[1]
-    if scores.device.type == "cpu":
-        count = max(1, int(positive.sum(dim=1).max()))
-    ranked = scores.masked_fill(~positive, torch.inf).topk(count, dim=1, largest=False)
-    return ranked.values, ranked.indices
 
+    def __init__(self, scores: Tensor, labels: Tensor) -> None:
+        self.positive, self.others = labels > 0, labels >= 0  # [B, C]
+        self.on_host = scores.device.type == "cpu"
+        width = max(1, int(self.positive.sum(1).max())) if self.on_host else scores.shape[1]
+        ranked = scores.masked_fill(~self.positive, torch.inf).topk(width, largest=False)
+        self.ranked, self.columns = ranked
+        self.thresholds = (1 + scores).contiguous()
+        self.reaches = self._reaches(right=True)
 
-def _below(ranked: Tensor, thresholds: Tensor, negative: Tensor, *, right: bool = False) -> Tensor:
-    """int64 [B, C]: positives below each negative's threshold (``right``: or at it), else 0."""
-    return torch.searchsorted(ranked, thresholds, right=right) * negative
+    def _reaches(self, *, right: bool) -> Tensor:
+        found = torch.searchsorted(self.ranked, self.thresholds, right=right)
+        return found.masked_fill_(self.others, 0)
+
+    def count(self) -> Tensor:
+        """int64 [B]: all pairs."""
+        return self.positive.sum(1) * (~self.others).sum(1)
+
+    def violations(self) -> Tensor:
+        """int64 [B]: pairs with 1 + s_n - s_p > 0."""
+        last = self.ranked.gather(1, (self.reaches - 1).clamp_(min=0))  # [B, C]
+        if self.on_host and not (last == self.thresholds).any():
+            return self.reaches.sum(1)  # no pair is at exactly 0
+        return self._reaches(right=False).sum(1)
+
+    def total(self) -> Tensor:
+        """float64 [B]: Σ max(0, 1 + s_n - s_p), each score as often as it occurs."""
+        of_negatives = self.thresholds.double() * self.reaches  # [B, C]
+        of_positives = self.ranked.double() * self.reached  # [B, P]
+        return of_negatives.sum(1) - of_positives.nan_to_num(0).sum(1)
+
+    def slopes(self) -> Tensor:
+        """[B, C], derivatives of the total: how many positives a negative reaches, and minus how many
+        negatives reach a positive."""
+        slopes = self.reaches.to(self.ranked.dtype)
+        return slopes.scatter_add_(1, self.columns, -self.reached.to(self.ranked.dtype))
+
+    @cached_property
+    def reached(self) -> Tensor:
+        """int64 [B, P]: how many negatives reach each positive."""
+        images, width = self.ranked.shape
+        ending = self.reaches.new_zeros(images, width + 1)  # negatives by how many they reach
+        ending.scatter_add_(1, self.reaches, self.reaches.new_ones(1, 1).expand_as(self.reaches))
+        return ending.flip(1).cumsum(1).flip(1)[:, 1:]

@@ -18,12 +18,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mlzoo_biam.config import BiAMConfig
+from mlzoo_biam.pooling import mean_of_best, region_scores
 
 SLOPE = 0.2
 """Of every leaky ReLU."""
 
 EPSILON = 1e-3
 """Of every batch normalisation."""
+
+CACHED = 2**20
+"""Attention weights that are worked on at a time on a CPU."""
 
 MASKED = -1e9
 """Score of a pair of regions that is not to be attended to."""
@@ -36,7 +40,7 @@ def tokens(maps: Tensor) -> Tensor:
 
 def on_grid(regions: Tensor, grid: torch.Size | tuple[int, int]) -> Tensor:
     """[B, S, d] to [B, d, rows, columns]; a view."""
-    return regions.unflatten(1, grid).permute(0, 3, 1, 2)
+    return regions.view(len(regions), *grid, -1).permute(0, 3, 1, 2)
 
 
 class Pointwise(nn.Conv2d):
@@ -93,8 +97,8 @@ class ConvBlock(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """[B, in, rows, columns] to [B, out, rows, columns], channels last."""
-        maps = maps.contiguous(memory_format=torch.channels_last)
-        return self.bn(functional.relu(self.body(maps)))  # type: ignore[no-any-return]
+        features = functional.relu(self.body(maps))
+        return self.bn(features.contiguous(memory_format=torch.channels_last))  # type: ignore[no-any-return]
 
 
 class FeedForward(nn.Module):
@@ -157,9 +161,13 @@ class RegionContextBlock(nn.Module):
         """[B, S, d] to [B, h, S, d/h]."""
         q, k, v = self._heads(x)  # [B, h, S, d/h] each
         p = self.dropout if self.training else 0.0
-        if self.zero_score_mask:
-            return functional.dropout(self._weights(q, k), p) @ v
-        return functional.scaled_dot_product_attention(q, k, v, dropout_p=p)
+        on_cpu = x.device.type == "cpu"
+        if not self.zero_score_mask and not (p and on_cpu):  # torch has that fused
+            return functional.scaled_dot_product_attention(q, k, v, dropout_p=p)
+        # On a CPU, some images after the other: weights [B, h, S, S] of few images stay in its cache.
+        images = max(1, CACHED // (self.heads * x.shape[1] ** 2)) if on_cpu else len(x)
+        parts = zip(q.split(images), k.split(images), v.split(images), strict=True)
+        return torch.cat([functional.dropout(self._weights(q, k), p) @ v for q, k, v in parts])
 
     def _heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """q, k, v [B, h, S, d/h] of x [B, S, d], in one product."""
@@ -172,7 +180,7 @@ class RegionContextBlock(nn.Module):
 
     def _weights(self, q: Tensor, k: Tensor) -> Tensor:
         """Softmax of the scores of q and k [B, h, S, d/h]: [B, h, S, S]."""
-        scores = q @ k.transpose(2, 3) / sqrt(q.shape[3])  # [B, h, S, S]
+        scores = q / sqrt(q.shape[3]) @ k.transpose(2, 3)  # [B, h, S, S]
         if self.zero_score_mask:
             scores = scores.masked_fill(scores == 0, MASKED)
         return scores.softmax(dim=3)
@@ -271,14 +279,11 @@ class BiAM(nn.Module):
 
     def region_scores(self, e_f: Tensor, vectors: Tensor) -> Tensor:
         """m [B, C, S] = W(vectors) e_fᵀ, before pooling, of e_f [B, S, J] and vectors [C, E]."""
-        classifiers = self.W(vectors)  # [C, J]
-        m = classifiers @ e_f.flatten(0, 1).T  # [C, B·S], one product for all images
-        return m.unflatten(1, e_f.shape[:2]).transpose(0, 1)  # [B, C, S]
+        return region_scores(self.W(vectors), e_f).transpose(0, 1)  # [B, C, S]
 
     def logits(self, e_f: Tensor, vectors: Tensor) -> Tensor:
         """Scores [B, C] of tags with word vectors [C, E], of e_f [B, S, J]."""
-        best = self.region_scores(e_f, vectors).topk(self.top_k, dim=2, sorted=False)
-        return best.values.mean(dim=2)
+        return mean_of_best(self.W(vectors), e_f, self.top_k)  # [B, C]
 
     def topk_regions(self, m: Tensor) -> Tensor:
         """int64 [B, C, k]: the regions whose scores are averaged, best first, of m [B, C, S]."""
