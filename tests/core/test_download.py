@@ -435,9 +435,9 @@ def test_redirect_from_https_to_http_needs_a_checksum():
     answer_ = SimpleNamespace(
         is_redirect=True, url="https://a.org/x", headers={"Location": "http://b.org/x"}
     )
-    transfer._check_redirect(answer_, Source("https://a.org/x", checked=True))
+    transfer.check_redirect(answer_, Source("https://a.org/x", checked=True))
     with pytest.raises(DataError, match="not followed"):
-        transfer._check_redirect(answer_, Source("https://a.org/x"))
+        transfer.check_redirect(answer_, Source("https://a.org/x"))
 
 
 def test_redirects_in_a_circle_end(server, tmp_path):
