@@ -191,7 +191,7 @@ class OptionSet:
             key: getattr(built[option.owner], option.name) for key, option in self.options.items()
         }
         return Options(
-            run=built.get("run", RunOptions()),  # type: ignore[arg-type]
+            run=built["run"] if "run" in built else RunOptions.model_validate({}),  # type: ignore[arg-type]
             model=built["model"],
             dataset=built.get("dataset"),
             values={key: _plain(value) for key, value in values.items()},
