@@ -1,0 +1,308 @@
+"""Features of many images on the disk, of which only the rows asked for are read.
+
+A packed folder holds, for N images,
+
+    regions.npy   float32 [N, D, S]   one image after the other: 401 KB each for 512 × 196
+    scene.npy     float32 [N, G]
+    names.txt     N lines
+    store.json    the sizes, the grid, and a digest of both arrays
+
+Rows are read from the file into the array that is returned, neighbours at once: memory does not
+depend on N, no file stays open, and threads and processes may share an object.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mlzoo.data.checks import ArraySpec, check_array, existing, readable
+from mlzoo.data.fingerprint import fingerprint
+from mlzoo.data.readers import read_npy
+from mlzoo.errors import DataError, MlzooError
+from mlzoo.files import read_json
+from mlzoo_biam.multilabel import Features, Index
+
+Floats = npt.NDArray[np.float32]
+
+REGIONS, SCENE, NAMES, RECORD = "regions.npy", "scene.npy", "names.txt", "store.json"
+AGAIN = "Pack it again: mlzoo data prepare."
+
+
+def content_digest(regions: Floats, scene: Floats, grid: tuple[int, int]) -> str:
+    """SHA-256 of features by content; of packed and of embedded ones that are equal it is equal."""
+    return fingerprint({"regions": regions, "scene": scene, "grid": np.array(grid, np.int64)})
+
+
+class ArrayFeatures:
+    """Features in memory.
+
+    Args:
+        regions: float32 [N, D, S].
+        grid: rows and columns of regions; their product is S.
+        scene: float32 [N, G].
+
+    Raises:
+        DataError: the arrays do not fit together or hold values that are not finite.
+    """
+
+    def __init__(self, regions: Floats, grid: tuple[int, int], scene: Floats) -> None:
+        check_array(regions, ArraySpec(ndim=3, kinds="f"), "regions")
+        check_array(scene, ArraySpec(ndim=2, kinds="f"), "scene")
+        self._regions = np.asarray(regions, np.float32)
+        self._scene = np.asarray(scene, np.float32)
+        _check_sizes(regions.shape, scene.shape, grid, "the features")
+        self.channels, self.grid, self.scene_width = regions.shape[1], grid, scene.shape[1]
+
+    def __len__(self) -> int:
+        return len(self._regions)
+
+    def regions(self, rows: Index) -> Floats:
+        """float32 [n, D, S] of some images."""
+        return self._regions[rows]
+
+    def scene(self, rows: Index) -> Floats:
+        """float32 [n, G] of some images."""
+        return self._scene[rows]
+
+    def digest(self) -> str:
+        """Hex digest of the content."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        return content_digest(self._regions, self._scene, self.grid)
+
+
+class PackedFeatures:
+    """The features of a packed folder.
+
+    Args:
+        folder: holds ``regions.npy``, ``scene.npy``, ``names.txt`` and ``store.json``.
+
+    Raises:
+        DataError: a file is missing, cut short, or does not fit the others. Values are not looked
+            at here: they were when the folder was packed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        if not folder.is_dir():
+            raise DataError(f"{folder} does not exist.", "Make it: mlzoo data prepare.")
+        count, grid, self._digest = _record(folder / RECORD)
+        self._regions_file = _RowFile.opened(folder / REGIONS, axes=3)
+        self._scene_file = _RowFile.opened(folder / SCENE, axes=2)
+        regions, scene = self._regions_file.shape, self._scene_file.shape
+        _check_sizes(
+            (self._regions_file.count, *regions),
+            (self._scene_file.count, *scene),
+            grid,
+            str(folder),
+        )
+        if count != self._regions_file.count:
+            raise DataError(
+                f"{folder}: {RECORD} tells of {count} images, {REGIONS} has "
+                f"{self._regions_file.count}.",
+                AGAIN,
+            )
+        self.channels, self.grid, self.scene_width = regions[0], grid, scene[0]
+
+    def __len__(self) -> int:
+        return self._regions_file.count
+
+    def regions(self, rows: Index) -> Floats:
+        """float32 [n, D, S] of some images, in the order of ``rows``.
+
+        Raises:
+            DataError: the file was cut short, or cannot be read.
+            IndexError: a row is not there.
+        """
+        return self._regions_file.read(rows)
+
+    def scene(self, rows: Index) -> Floats:
+        """float32 [n, G] of some images; raises as ``regions``."""
+        return self._scene_file.read(rows)
+
+    def digest(self) -> str:
+        """What was recorded when the folder was packed."""
+        return self._digest
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The images' names, N of them.
+
+        Raises:
+            DataError: the file is missing or damaged, or has another number of names, or one twice.
+        """
+        path = self.folder / NAMES
+        names = read_names(path)
+        if len(names) != len(self):
+            raise DataError(f"{path} has {len(names)} names for {len(self)} images.", AGAIN)
+        return names
+
+
+class ShardedFeatures:
+    """Several sets of features, one after the other, as one.
+
+    Args:
+        parts: of the same kind; at least one.
+
+    Raises:
+        DataError: there is none, or they are of different kinds.
+    """
+
+    def __init__(self, parts: Sequence[Features]) -> None:
+        if not parts:
+            raise DataError("there are no shards of features.")
+        first = _kind(parts[0])
+        for number, part in enumerate(parts):
+            if _kind(part) != first:
+                raise DataError(
+                    f"features of {_where(part, number)} are {_kind(part)}, of "
+                    f"{_where(parts[0], 0)} {first}; expected as many channels, regions and "
+                    "numbers of the scene."
+                )
+        self.parts = tuple(parts)
+        self.channels, self.grid, self.scene_width = first
+        self.offsets: Index = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
+
+    def __len__(self) -> int:
+        return int(self.offsets[-1])
+
+    def regions(self, rows: Index) -> Floats:
+        """float32 [n, D, S] of some images, in the order of ``rows``."""
+        found = np.empty((len(rows), self.channels, self.grid[0] * self.grid[1]), np.float32)
+        for part, places, own in self._by_part(rows):
+            found[places] = part.regions(own)
+        return found
+
+    def scene(self, rows: Index) -> Floats:
+        """float32 [n, G] of some images."""
+        found = np.empty((len(rows), self.scene_width), np.float32)
+        for part, places, own in self._by_part(rows):
+            found[places] = part.scene(own)
+        return found
+
+    def digest(self) -> str:
+        """Digest of the parts' digests in their order."""
+        return hashlib.sha256("\n".join(part.digest() for part in self.parts).encode()).hexdigest()
+
+    def _by_part(self, rows: Index) -> Iterator[tuple[Features, Index, Index]]:
+        """Each part that has some of the rows: the part, their places in ``rows``, rows of its own."""
+        _check_rows(rows, len(self), "the shards")
+        number = np.searchsorted(self.offsets, rows, side="right") - 1
+        for each in np.unique(number):
+            places = np.flatnonzero(number == each)
+            yield self.parts[each], places, rows[places] - self.offsets[each]
+
+
+def read_names(path: Path) -> list[str]:
+    """Names of images, one a line.
+
+    Raises:
+        DataError: missing, empty, not UTF-8, or with a name twice or an empty one.
+    """
+    existing(path)
+    with readable(path, "a list of names"):
+        names = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    check_names(names, str(path))
+    return names
+
+
+def check_names(names: Sequence[str], what: str) -> None:
+    """Raises DataError for an empty name, or one that occurs twice: two images' labels would mix."""
+    known: set[str] = set()
+    for number, name in enumerate(names, start=1):
+        if not name.strip():
+            raise DataError(f"{what}: name {number} is empty.")
+        if name in known:
+            raise DataError(f"{what}: the image {name!r} occurs twice.", "Leave one out.")
+        known.add(name)
+
+
+@dataclass(frozen=True)
+class _RowFile:
+    """An .npy file of which rows are read. Every row is ``size`` bytes, the first at ``start``."""
+
+    path: Path
+    count: int
+    shape: tuple[int, ...]
+    start: int
+    size: int
+
+    @classmethod
+    def opened(cls, path: Path, axes: int) -> _RowFile:
+        array = read_npy(path, ArraySpec(ndim=axes, finite=False), mmap=True)
+        if array.dtype != np.dtype("<f4") or not array.flags.c_contiguous or not array.size:
+            raise DataError(
+                f"{path}: expected float32 numbers row by row, found {array.dtype} {array.shape}.",
+                AGAIN,
+            )
+        start: int = array.offset  # type: ignore[attr-defined]  # of a numpy.memmap
+        return cls(path, len(array), array.shape[1:], start, array[0].nbytes)
+
+    def read(self, rows: Index) -> Floats:
+        _check_rows(rows, self.count, str(self.path))
+        found = np.empty((len(rows), *self.shape), "<f4")
+        if not len(rows):
+            return found
+        breaks = np.flatnonzero(np.diff(rows) != 1) + 1
+        firsts, ends = [0, *breaks], [*breaks, len(rows)]
+        with readable(self.path, "a whole .npy file"), self.path.open("rb", buffering=0) as file:
+            for first, end in zip(firsts, ends, strict=True):
+                file.seek(self.start + int(rows[first]) * self.size)
+                _fill(file, found[first:end].data.cast("B"))
+        return found
+
+
+def _fill(file: Any, view: memoryview) -> None:
+    while view:
+        got = file.readinto(view)
+        if not got:
+            raise EOFError("it ends too early")
+        view = view[got:]
+
+
+def _check_rows(rows: Index, count: int, what: str) -> None:
+    if len(rows) and not 0 <= rows.min() <= rows.max() < count:
+        raise IndexError(f"a row is outside the {count} images of {what}")
+
+
+def _check_sizes(
+    regions: tuple[int, ...], scene: tuple[int, ...], grid: tuple[int, int], what: str
+) -> None:
+    if regions[0] != scene[0]:
+        raise DataError(
+            f"{what}: {regions[0]} images have regions, {scene[0]} a scene; expected as many.",
+            AGAIN,
+        )
+    if regions[2] != grid[0] * grid[1]:
+        raise DataError(f"{what}: {regions[2]} regions are no grid of {grid[0]} × {grid[1]}.")
+
+
+def _record(path: Path) -> tuple[int, tuple[int, int], str]:
+    """Images, grid and digest of ``store.json``."""
+    existing(path)
+    try:
+        kept = read_json(path)
+        rows, columns = kept["grid"]
+        return int(kept["images"]), (int(rows), int(columns)), str(kept["digest"])
+    except MlzooError as error:
+        raise DataError(error.message, AGAIN) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} is damaged: it lacks images, grid or digest.", AGAIN) from error
+
+
+def _kind(features: Features) -> tuple[int, tuple[int, int], int]:
+    return features.channels, features.grid, features.scene_width
+
+
+def _where(part: Features, number: int) -> str:
+    return str(getattr(part, "folder", f"shard {number}"))
