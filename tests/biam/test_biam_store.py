@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlzoo.errors import DataError, MlzooError, RunError
-from mlzoo_biam.packing import pack_arrays, seal
+from mlzoo.backbones.part_work import PartWork
+from mlzoo.errors import DataError, UsageError
+from mlzoo_biam.labels import Labels
+from mlzoo_biam.packing import finish, pack_arrays, part_folder, shapes
 from mlzoo_biam.store import ArrayFeatures, PackedFeatures, ShardedFeatures
 
 GRID = (2, 3)
@@ -98,11 +100,11 @@ def test_file_cut_short_is_named(tmp_path: Path, name: str) -> None:
 def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="absent does not exist"):
         PackedFeatures(tmp_path / "absent")
-    for name in ("regions.npy", "scene.npy", "store.json"):
+    for name in ("regions.npy", "scene.npy", "store.json", "made.json"):
         folder = tmp_path / name[:5]
         packed(folder)
         (folder / name).unlink()
-        with pytest.raises(DataError, match=f"{name} does not exist"):
+        with pytest.raises(DataError, match=f"{name} (does not exist|is missing)"):
             PackedFeatures(folder)
 
 
@@ -113,9 +115,6 @@ def test_files_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"names.txt has 2 names for 7 images"):
         _ = PackedFeatures(folder).names
     record = json.loads((folder / "store.json").read_text())
-    (folder / "store.json").write_text(json.dumps({**record, "images": 8}))
-    with pytest.raises(DataError, match=r"store.json tells of 8 images, regions.npy has 7"):
-        PackedFeatures(folder)
     (folder / "store.json").write_text(json.dumps({**record, "grid": [5, 5]}))
     with pytest.raises(DataError, match="6 regions are no grid of 5 × 5"):
         PackedFeatures(folder)
@@ -124,7 +123,7 @@ def test_files_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
         PackedFeatures(folder)
     (folder / "store.json").write_text(json.dumps(record))
     np.save(folder / "scene.npy", np.zeros((6, 5), np.float32))
-    with pytest.raises(DataError, match="7 images have regions, 6 a scene"):
+    with pytest.raises(DataError, match=r"scene.npy: expected shape \(7, 5\), found \(6, 5\)"):
         PackedFeatures(folder)
     np.save(folder / "scene.npy", np.zeros((7, 5)))
     with pytest.raises(DataError, match=r"scene.npy: expected float32"):
@@ -135,7 +134,9 @@ def test_values_that_are_not_finite_are_never_packed(tmp_path: Path) -> None:
     regions, scene = arrays()
     regions[3, 1, 2] = np.nan
     names = [f"{number}.jpg" for number in range(7)]
-    with pytest.raises(DataError, match=r"regions.npy: the image '3.jpg' has values that are not"):
+    with pytest.raises(
+        DataError, match=r"the image '3.jpg': its regions holds values that are not"
+    ):
         pack_arrays(tmp_path / "train", regions, GRID, scene, names)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(DataError, match="not finite|expected finite"):
@@ -147,8 +148,8 @@ def test_values_that_are_not_finite_are_never_packed(tmp_path: Path) -> None:
     [
         (["a.jpg", "b.jpg", "a.jpg"], "'a.jpg' occurs twice"),
         (["a.jpg", "", "b.jpg"], "name 2 is empty"),
-        (["a.jpg", "b.jpg"], "3 rows for 2 images"),
-        (["a.jpg", "b\n.jpg", "c.jpg"], "line break"),
+        (["a.jpg", "b.jpg"], "3 images have regions, 3 a scene, 2 names"),
+        (["a.jpg", "b\n.jpg", "c.jpg"], "has a line break"),
     ],
 )
 def test_names_that_do_not_fit_are_never_packed(
@@ -162,17 +163,34 @@ def test_names_that_do_not_fit_are_never_packed(
 
 def test_packed_folder_is_never_replaced(tmp_path: Path) -> None:
     packed(tmp_path / "train")
-    with pytest.raises(RunError, match="train exists"):
+    with pytest.raises(UsageError, match="train exists"):
         packed(tmp_path / "train", seed=1)
 
 
-def test_folder_is_whole_only_when_sealed(tmp_path: Path) -> None:
+def test_labels_and_facts_lie_beside_the_features(tmp_path: Path) -> None:
     regions, scene = arrays(3)
-    np.save(tmp_path / "regions.npy", regions)
-    np.save(tmp_path / "scene.npy", scene)
-    with pytest.raises(MlzooError, match=r"store.json does not exist"):
-        PackedFeatures(tmp_path)
-    assert seal(tmp_path, ["a", "b", "c"], GRID).names == ["a", "b", "c"]
+    labels = Labels.from_dense(np.array([[1, -1], [-1, -1], [1, 1]], np.int8), -1)
+    found = pack_arrays(
+        tmp_path / "a", regions, GRID, scene, ["a", "b", "c"], labels=labels, facts={"from": "here"}
+    )
+    assert found.facts == {"from": "here"}
+    assert (tmp_path / "a" / "labels.npz").is_file()
+    with pytest.raises(DataError, match="3 labels for 2 images"):
+        pack_arrays(tmp_path / "b", regions[:2], GRID, scene[:2], ["a", "b"], labels=labels)
+
+
+def test_images_that_are_left_out_have_no_row(tmp_path: Path) -> None:
+    regions, scene = arrays(2)
+    folder = tmp_path / "train"
+    with PartWork.opened(part_folder(folder), {"made of": "test"}, shapes(4, 6, 5)) as work:
+        work.append({"regions": regions, "scene": scene}, ["", "unreadable", ""])
+        with pytest.raises(DataError, match="3 names for 2 images"):
+            finish(work, folder, ["a", "b", "c"], GRID)
+        found = finish(work, folder, ["a", "c"], GRID)
+    assert found.names == ["a", "c"]
+    assert found.identity == {"made of": "test"}
+    np.testing.assert_array_equal(found.regions(np.array([1, 0])), regions[::-1])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["train"]
 
 
 def test_memory_of_a_read_does_not_depend_on_the_number_of_images(tmp_path: Path) -> None:

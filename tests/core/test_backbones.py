@@ -354,7 +354,7 @@ def test_stopped_work_goes_on_bit_for_bit(
         )
     done = json.loads((tmp_path / "work" / "progress.json").read_text())["done"]
     assert done == 3 * after
-    with (tmp_path / "work" / "rows.f32").open("ab") as file:
+    with (tmp_path / "work" / "store" / "features.npy").open("ab") as file:
         file.write(b"a row that was not counted")
     again = extract("resnet18", weights, images, tmp_path / "work", **settings)
     assert np.array_equal(again.features, straight.features)
@@ -420,7 +420,7 @@ def test_work_on_something_else_is_not_gone_on_with(
 def test_damaged_work_is_refused(tmp_path: Path, weights: Path, images: list[str]) -> None:
     root, work = tmp_path / "images", tmp_path / "work"
     extract("resnet18", weights, images, work, root=root)
-    (work / "rows.f32").write_bytes(b"short")
+    (work / "store" / "features.npy").write_bytes(b"short")
     with pytest.raises(RunError, match="rows are missing"):
         extract("resnet18", weights, images, work, root=root)
     (work / "progress.json").write_text("{")

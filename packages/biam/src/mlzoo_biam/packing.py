@@ -1,109 +1,141 @@
-"""Make packed folders of features; :mod:`mlzoo_biam.store` reads them.
+"""Make packed folders of features, bit by bit; :mod:`mlzoo_biam.store` reads them.
 
-A folder is whole once ``store.json`` is in it: that is written last, after every value was looked at.
+The work lies in ``<folder>.part``, survives a kill at any moment, and becomes the folder by its name
+alone once all is there.
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from mlzoo.data.checks import ArraySpec
-from mlzoo.data.readers import read_npy
-from mlzoo.errors import DataError, RunError
-from mlzoo.files import atomic_write, write_json
-from mlzoo_biam.store import (
-    NAMES,
-    RECORD,
-    REGIONS,
-    SCENE,
-    Floats,
-    PackedFeatures,
-    check_names,
-    content_digest,
-)
+from mlzoo.backbones.part_work import PartWork
+from mlzoo.data.row_store import Shape
+from mlzoo.errors import DataError, UsageError
+from mlzoo.files import atomic_write, write_arrays, write_json
+from mlzoo_biam.labels import Labels
+from mlzoo_biam.store import NAMES, RECORD, REGIONS, SCENE, Floats, PackedFeatures, check_names
+
+LABELS = "labels.npz"
+CHUNK = 64
+"""Images at once, where nothing else decides."""
 
 
-def seal(folder: Path, names: Sequence[str], grid: tuple[int, int]) -> PackedFeatures:
-    """Make a packed folder of one that holds ``regions.npy`` and ``scene.npy`` already.
+def part_folder(folder: Path) -> Path:
+    """Where unfinished work for a packed folder lies."""
+    return folder.with_name(f"{folder.name}.part")
 
-    Both are read once, in pieces: for values that are not finite, and for the digest.
+
+def shapes(channels: int, regions: int, scene: int) -> dict[str, Shape]:
+    """Of a row of each array, as :class:`mlzoo.backbones.part_work.PartWork` wants them."""
+    return {REGIONS: (channels, regions), SCENE: (scene,)}
+
+
+def require_absent(folder: Path) -> None:
+    """Raises UsageError where a packed folder lies already: it is never replaced."""
+    if folder.exists():
+        raise UsageError(f"{folder} exists.", "Move it away to make it anew.")
+
+
+def check_finite(rows: Mapping[str, Floats], names: Sequence[str]) -> None:
+    """Raises DataError that names the first image with a value that is not finite.
 
     Args:
-        folder: also gets ``names.txt`` and, at last, ``store.json``.
-        names: of the images, in the order of the rows.
+        rows: arrays [n, ...] by name.
+        names: of the n images.
+    """
+    for what, array in rows.items():
+        finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        if not finite.all():
+            name = names[int(finite.argmin())]
+            raise DataError(
+                f"the image {name!r}: its {what} holds values that are not finite (NaN)."
+            )
+
+
+def finish(
+    work: PartWork,
+    folder: Path,
+    names: Sequence[str],
+    grid: tuple[int, int],
+    *,
+    labels: Labels | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> PackedFeatures:
+    """Make the packed folder of finished work.
+
+    Args:
+        work: with the arrays ``regions`` [D, S] and ``scene`` [G].
+        folder: must not exist; on the disk of the work.
+        names: of the images that have a row, in their order.
         grid: rows and columns of regions.
+        labels: of these images; written beside them as ``labels.npz``.
+        facts: what readers should know (JSON values).
 
     Raises:
-        DataError: an array is cut short or not as promised, a value is not finite (the image is
-            named), or a name occurs twice.
-        RunError: the folder cannot be written.
+        DataError: names or labels do not fit the rows, or a name occurs twice.
+        UsageError: the folder exists.
+        RunError: it cannot be written.
     """
-    check_names(names, str(folder / NAMES))
-    regions, scene = (_mapped(folder / name, names) for name in (REGIONS, SCENE))
-    if regions.ndim != 3 or regions.shape[2] != grid[0] * grid[1]:
-        raise DataError(
-            f"{folder / REGIONS}: expected [images, channels, {grid[0] * grid[1]}] "
-            f"numbers, found {regions.shape}."
-        )
-    digest = content_digest(regions, scene, grid)
-    if any("\n" in name or "\r" in name for name in names):
-        raise DataError(f"{folder / NAMES}: a name holds a line break.")
-    with atomic_write(folder / NAMES) as file:
+    check_names(names, str(work.store / NAMES))
+    for what, count in (("names", len(names)), ("labels", len(labels or names))):
+        if count != work.count:
+            raise DataError(f"{folder}: {count} {what} for {work.count} images.")
+    with atomic_write(work.store / NAMES) as file:
         file.write("".join(f"{name}\n" for name in names).encode())
-    record = {"images": len(names), "channels": regions.shape[1], "grid": list(grid)}
-    write_json(folder / RECORD, {**record, "scene": scene.shape[1], "digest": digest})
+    if labels is not None:
+        write_arrays(work.store / LABELS, labels.arrays())
+    write_json(work.store / RECORD, {"grid": list(grid), "facts": dict(facts or {})})
+    work.finish(folder)
     return PackedFeatures(folder)
 
 
 def pack_arrays(
-    folder: Path, regions: Floats, grid: tuple[int, int], scene: Floats, names: Sequence[str]
+    folder: Path,
+    regions: Floats,
+    grid: tuple[int, int],
+    scene: Floats,
+    names: Sequence[str],
+    *,
+    labels: Labels | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> PackedFeatures:
     """Write a packed folder of arrays in memory, whole or not at all.
 
     Args:
         folder: must not exist; its parent is made if need be.
         regions: float32 [N, D, S].
-        grid: rows and columns of regions.
+        grid: rows and columns of regions; their product is S.
         scene: float32 [N, G].
         names: of the N images.
+        labels, facts: as for :func:`finish`.
 
     Raises:
-        DataError: as :func:`seal`.
-        RunError: the folder exists or cannot be written.
+        DataError: the arrays do not fit together, or as :func:`finish`; values that are not finite.
+        UsageError: the folder exists.
+        RunError: it cannot be written.
     """
-    if folder.exists():
-        raise RunError(f"{folder} exists.", "Move it away, or choose another folder.")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    except OSError as error:
-        raise RunError(f"cannot write {folder}: {error.strerror or error}.") from error
-    try:
-        for name, array in ((REGIONS, regions), (SCENE, scene)):
-            with atomic_write(work / name) as file:
-                np.save(file, np.ascontiguousarray(array, "<f4"), allow_pickle=False)
-        seal(work, names, grid)
-        work.chmod(0o755)  # mkdtemp makes folders for their owner alone
-        work.rename(folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return PackedFeatures(folder)
-
-
-def _mapped(path: Path, names: Sequence[str]) -> Floats:
-    array = read_npy(path, ArraySpec(kinds="f", finite=False), mmap=True)
-    if len(array) != len(names):
-        raise DataError(f"{path} has {len(array)} rows for {len(names)} images.")
-    flat = array.reshape(len(array), -1)
-    step = max(1, 2**24 // max(1, flat[0].nbytes))
-    for start in range(0, len(flat), step):
-        bad = ~np.isfinite(flat[start : start + step]).all(axis=1)
-        if bad.any():
-            name = names[start + int(bad.argmax())]
-            raise DataError(f"{path}: the image {name!r} has values that are not finite (NaN).")
-    return array
+    require_absent(folder)
+    if not len(regions) == len(scene) == len(names):
+        raise DataError(
+            f"{folder}: {len(regions)} images have regions, {len(scene)} a scene, {len(names)} names."
+        )
+    if regions.ndim != 3 or scene.ndim != 2 or regions.shape[2] != grid[0] * grid[1]:
+        raise DataError(
+            f"{folder}: regions {regions.shape} and scene {scene.shape} are not "
+            f"[N, D, {grid[0]} · {grid[1]}] and [N, G]."
+        )
+    check_names(names, str(folder))
+    check_finite({REGIONS: regions, SCENE: scene}, names)
+    sizes = shapes(regions.shape[1], regions.shape[2], scene.shape[1])
+    with PartWork.opened(part_folder(folder), {"made of": "arrays"}, sizes) as work:
+        if work.done:
+            raise UsageError(f"{work.folder} holds unfinished work.", "Move it away.")
+        for start in range(0, len(names), CHUNK):
+            piece = slice(start, start + CHUNK)
+            rows = {REGIONS: regions[piece], SCENE: scene[piece]}
+            work.append(rows, [""] * len(names[piece]))
+        return finish(work, folder, names, grid, labels=labels, facts=facts)

@@ -4,17 +4,19 @@ A packed folder holds, for N images,
 
     regions.npy   float32 [N, D, S]   one image after the other: 401 KB each for 512 × 196
     scene.npy     float32 [N, G]
+    made.json     what both were made of, their sizes and digests (:mod:`mlzoo.data.row_store`)
     names.txt     N lines
-    store.json    the sizes, the grid, and a digest of both arrays
+    store.json    the grid, and facts of whoever made it
 
 Rows are read from the file into the array that is returned, neighbours at once: memory does not
 depend on N, no file stays open, and threads and processes may share an object.
+:mod:`mlzoo_biam.packing` makes such folders.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,21 +26,24 @@ import numpy as np
 import numpy.typing as npt
 
 from mlzoo.data.checks import ArraySpec, check_array, existing, readable
-from mlzoo.data.fingerprint import fingerprint
-from mlzoo.data.readers import read_npy
+from mlzoo.data.row_store import RowStore, chained, first_link
 from mlzoo.errors import DataError, MlzooError
 from mlzoo.files import read_json
 from mlzoo_biam.multilabel import Features, Index
 
 Floats = npt.NDArray[np.float32]
 
-REGIONS, SCENE, NAMES, RECORD = "regions.npy", "scene.npy", "names.txt", "store.json"
+REGIONS, SCENE = "regions", "scene"
+"""Names of the two arrays."""
+NAMES, RECORD = "names.txt", "store.json"
 AGAIN = "Pack it again: mlzoo data prepare."
 
 
-def content_digest(regions: Floats, scene: Floats, grid: tuple[int, int]) -> str:
-    """SHA-256 of features by content; of packed and of embedded ones that are equal it is equal."""
-    return fingerprint({"regions": regions, "scene": scene, "grid": np.array(grid, np.int64)})
+def content_digest(digests: Mapping[str, str], grid: tuple[int, int]) -> str:
+    """SHA-256 of features by content, from the digests of both arrays; packed and embedded features
+    that are equal have the same."""
+    text = f"{digests[REGIONS]} {digests[SCENE]} {grid[0]} {grid[1]}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class ArrayFeatures:
@@ -78,14 +83,20 @@ class ArrayFeatures:
 
     @cached_property
     def _digest(self) -> str:
-        return content_digest(self._regions, self._scene, self.grid)
+        arrays = {REGIONS: self._regions, SCENE: self._scene}
+        digests = {n: chained(first_link(x.shape[1:]), x).hex() for n, x in arrays.items()}
+        return content_digest(digests, self.grid)
 
 
 class PackedFeatures:
     """The features of a packed folder.
 
     Args:
-        folder: holds ``regions.npy``, ``scene.npy``, ``names.txt`` and ``store.json``.
+        folder: made by :mod:`mlzoo_biam.packing`.
+
+    Attributes:
+        facts: what its maker wrote into ``store.json`` (JSON values).
+        identity: what it was made of, by name.
 
     Raises:
         DataError: a file is missing, cut short, or does not fit the others. Values are not looked
@@ -96,26 +107,23 @@ class PackedFeatures:
         self.folder = folder
         if not folder.is_dir():
             raise DataError(f"{folder} does not exist.", "Make it: mlzoo data prepare.")
-        count, grid, self._digest = _record(folder / RECORD)
-        self._regions_file = _RowFile.opened(folder / REGIONS, axes=3)
-        self._scene_file = _RowFile.opened(folder / SCENE, axes=2)
-        regions, scene = self._regions_file.shape, self._scene_file.shape
-        _check_sizes(
-            (self._regions_file.count, *regions),
-            (self._scene_file.count, *scene),
-            grid,
-            str(folder),
-        )
-        if count != self._regions_file.count:
+        rows = RowStore.opened(folder)
+        if rows.arrays.keys() != {REGIONS, SCENE}:
             raise DataError(
-                f"{folder}: {RECORD} tells of {count} images, {REGIONS} has "
-                f"{self._regions_file.count}.",
-                AGAIN,
+                f"{folder} holds {', '.join(rows.arrays)}, not regions and scene.", AGAIN
             )
-        self.channels, self.grid, self.scene_width = regions[0], grid, scene[0]
+        self.identity = rows.identity
+        self.grid, self.facts = _record(folder / RECORD)
+        self._regions, self._scene = (
+            _RowFile.of(folder, n, rows.arrays[n]) for n in (REGIONS, SCENE)
+        )
+        regions, scene = ((each.count, *each.shape) for each in (self._regions, self._scene))
+        _check_sizes(regions, scene, self.grid, str(folder))
+        self._digest = content_digest(rows.digests, self.grid)
+        self.channels, self.scene_width = regions[1], scene[1]
 
     def __len__(self) -> int:
-        return self._regions_file.count
+        return self._regions.count
 
     def regions(self, rows: Index) -> Floats:
         """float32 [n, D, S] of some images, in the order of ``rows``.
@@ -124,11 +132,11 @@ class PackedFeatures:
             DataError: the file was cut short, or cannot be read.
             IndexError: a row is not there.
         """
-        return self._regions_file.read(rows)
+        return self._regions.read(rows)
 
     def scene(self, rows: Index) -> Floats:
         """float32 [n, G] of some images; raises as ``regions``."""
-        return self._scene_file.read(rows)
+        return self._scene.read(rows)
 
     def digest(self) -> str:
         """What was recorded when the folder was packed."""
@@ -222,6 +230,8 @@ def check_names(names: Sequence[str], what: str) -> None:
     for number, name in enumerate(names, start=1):
         if not name.strip():
             raise DataError(f"{what}: name {number} is empty.")
+        if "\n" in name or "\r" in name:
+            raise DataError(f"{what}: name {number} has a line break.")
         if name in known:
             raise DataError(f"{what}: the image {name!r} occurs twice.", "Leave one out.")
         known.add(name)
@@ -238,13 +248,11 @@ class _RowFile:
     size: int
 
     @classmethod
-    def opened(cls, path: Path, axes: int) -> _RowFile:
-        array = read_npy(path, ArraySpec(ndim=axes, finite=False), mmap=True)
-        if array.dtype != np.dtype("<f4") or not array.flags.c_contiguous or not array.size:
-            raise DataError(
-                f"{path}: expected float32 numbers row by row, found {array.dtype} {array.shape}.",
-                AGAIN,
-            )
+    def of(cls, folder: Path, name: str, array: Floats) -> _RowFile:
+        """Of an array that is mapped from the disk."""
+        path = folder / f"{name}.npy"
+        if array.ndim != {REGIONS: 3, SCENE: 2}[name] or not array.size:
+            raise DataError(f"{path} is of shape {array.shape}.", AGAIN)
         start: int = array.offset  # type: ignore[attr-defined]  # of a numpy.memmap
         return cls(path, len(array), array.shape[1:], start, array[0].nbytes)
 
@@ -287,17 +295,17 @@ def _check_sizes(
         raise DataError(f"{what}: {regions[2]} regions are no grid of {grid[0]} × {grid[1]}.")
 
 
-def _record(path: Path) -> tuple[int, tuple[int, int], str]:
-    """Images, grid and digest of ``store.json``."""
+def _record(path: Path) -> tuple[tuple[int, int], dict[str, Any]]:
+    """Grid and facts of ``store.json``."""
     existing(path)
     try:
         kept = read_json(path)
         rows, columns = kept["grid"]
-        return int(kept["images"]), (int(rows), int(columns)), str(kept["digest"])
+        return (int(rows), int(columns)), dict(kept["facts"])
     except MlzooError as error:
         raise DataError(error.message, AGAIN) from error
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} is damaged: it lacks images, grid or digest.", AGAIN) from error
+        raise DataError(f"{path} is damaged: it lacks the grid or the facts.", AGAIN) from error
 
 
 def _kind(features: Features) -> tuple[int, tuple[int, int], int]:

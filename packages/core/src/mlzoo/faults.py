@@ -116,10 +116,12 @@ class _Layer:
         if not isinstance(file, int):
             self.touch("open", path)
         raw = _Raw(self, path, file, mode.replace("t", ""), closefd, opener)
+        if "b" in mode and not buffering:
+            return raw
         size = buffering if buffering > 1 else io.DEFAULT_BUFFER_SIZE
         binary = io.BufferedRandom(raw, size) if "+" in mode else io.BufferedWriter(raw, size)
         if "b" in mode:
-            return binary if buffering else raw
+            return binary
         return io.TextIOWrapper(binary, encoding, errors, newline, line_buffering=buffering == 1)
 
     def open_number(self, original: Callable[..., int]) -> Callable[..., int]:

@@ -26,6 +26,8 @@ from mlzoo.files import atomic_write
 from mlzoo.machine import choose_device
 from mlzoo.progress import Progress
 
+FEATURES = "features"
+
 READERS = 16
 """Threads that decode images; Pillow works outside the interpreter's lock."""
 
@@ -105,7 +107,7 @@ def extract(
         "preprocessing": repr(chosen.preprocessing),
     }
     progress = progress or Progress(quiet=True)
-    with PartWork.opened(folder, identity, chosen.width) as work:
+    with PartWork.opened(folder, identity, {FEATURES: (chosen.width,)}) as work:
         if work.done:
             progress.message(f"{work.done} of {len(files)} images were done before.")
         progress.begin("images", len(files), work.done)
@@ -114,7 +116,7 @@ def extract(
                 rows = _features(chosen, network, [x for x in batch if not isinstance(x, str)])
                 if not np.isfinite(rows).all():
                     raise DataError(f"{weights} gives features that are not finite.")
-                work.append(rows, [x if isinstance(x, str) else "" for x in batch])
+                work.append({FEATURES: rows}, [x if isinstance(x, str) else "" for x in batch])
                 progress.counted(work.done, len(files))
         except torch.OutOfMemoryError as error:
             raise RunError(
@@ -192,4 +194,4 @@ def _result(work: PartWork, files: Sequence[str]) -> Extracted:
             f"none of the {len(files)} images can be read; {first.file}: {first.reason}."
         )
     rows = np.delete(np.arange(len(files)), list(work.left_out))
-    return Extracted(work.rows(), rows, unreadable)
+    return Extracted(work.rows(FEATURES), rows, unreadable)

@@ -1,0 +1,304 @@
+"""Labels of NUS-WIDE from the text files of its official archive.
+
+Tags of people, for the 1000 tags of the tag list, one image a line: ``Train_Tags1k.dat`` and
+``Test_Tags1k.dat`` in the order of the part's image list, or ``AllTags1k.txt`` in that of
+``Imagelist.txt``. Annotated concepts, one value a line: ``Labels_<concept>_Train.txt`` and ``_Test.txt``,
+or ``Labels_<concept>.txt`` for all images; or one table of all concepts (:mod:`mlzoo_biam.nus_tables`).
+All hold 1 for present and 0 for absent; here they become +1 and -1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from mlzoo.data.checks import existing, readable
+from mlzoo.errors import DataError
+from mlzoo_biam.multilabel import Index
+from mlzoo_biam.nus_files import Vocabulary, read_image_names
+from mlzoo_biam.nus_tables import read_table
+
+Bits = npt.NDArray[np.uint8]
+Dense = npt.NDArray[np.int8]
+
+PARTS = ("train", "test")
+CORRUPT = 2
+"""Among bits: neither 0 nor 1."""
+MOST_CORRUPT = 10
+"""Values of a file; with more of them it is no file of 0 and 1."""
+CHUNK_BYTES = 1 << 24
+
+_NAME_LISTS = {"train": ("img_names.pkl",), "test": ("test_img_names.pkl",)}
+_BLANKS = b" \t\r"
+
+
+class Archive:
+    """Folders whose files are found by name, at any depth and in any case.
+
+    Args:
+        folders: looked through in this order; of several files of a name the least deep one counts.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders = tuple(folders)
+        self._files: dict[str, Path] = {}
+        for folder in folders:
+            for path in sorted(folder.rglob("*"), key=lambda path: (len(path.parts), path)):
+                if path.suffix != ".jpg" and path.is_file():
+                    self._files.setdefault(path.name.lower(), path)
+
+    def find(self, *names: str) -> Path | None:
+        """The first of these files that is there."""
+        return next((self._files[n.lower()] for n in names if n.lower() in self._files), None)
+
+    def need(self, *names: str) -> Path:
+        """The same; raises DataError if there is none."""
+        path = self.find(*names)
+        if path is None:
+            where = " or ".join(map(str, self.folders))
+            raise DataError(
+                f"{' or '.join(names)} is not in {where}.",
+                "Name the folder of the official text files: --archive DIR",
+            )
+        return path
+
+
+@dataclass(frozen=True, eq=False)
+class PartLabels:
+    """Labels of the images of one part.
+
+    Attributes:
+        names: of the N images.
+        dense: int8 [N, C] of -1, 0 and +1, seen tags then concepts; 0 where nothing is known.
+        repaired: what was mended on the way, a sentence each.
+    """
+
+    names: list[str]
+    dense: Dense
+    repaired: list[str] = field(default_factory=list)
+
+    def rows_of(self, wanted: Sequence[str], what: str) -> Index:
+        """Where other images stand in this part.
+
+        Raises:
+            DataError: one has no labels.
+        """
+        place = {name: row for row, name in enumerate(self.names)}
+        missing = [name for name in wanted if name not in place]
+        if missing:
+            raise DataError(
+                f"{what}: {len(missing)} of {len(wanted)} images have no labels, such as {missing[0]!r}."
+            )
+        return np.array([place[name] for name in wanted], dtype=np.int64)
+
+
+def part_names(archive: Archive, part: str) -> list[str]:
+    """Names of a part's images: of the official list, else of the published pickle."""
+    return read_image_names(archive.need(f"{part.title()}Imagelist.txt", *_NAME_LISTS[part]))
+
+
+def read_part(archive: Archive, part: str, words: Vocabulary) -> PartLabels:
+    """All labels of one part, ``train`` or ``test``.
+
+    Raises:
+        DataError: a file is missing, has another number of rows than the image list, or holds other
+            values than 0 and 1. A few damaged values of concepts are mended or count as absent, and
+            that is told. Seen tags may be missing for test: they are 0 then.
+    """
+    names = part_names(archive, part)
+    all_rows = _AllRows(archive, names)
+    repaired: list[str] = []
+    dense = np.zeros((len(names), len(words.all_tags)), dtype=np.int8)
+    seen = _seen_labels(archive, part, names, all_rows, words)
+    if seen is not None:
+        dense[:, : words.seen_count] = _signed(seen)
+    elif part == "train":
+        archive.need("Train_Tags1k.dat", "AllTags1k.txt")
+    else:
+        repaired.append("seen tags of test are not known: only unseen ones can be scored")
+    concepts = _concept_labels(archive, part, names, all_rows, words, repaired)
+    dense[:, words.seen_count :] = _signed(concepts)
+    return PartLabels(names, dense, repaired)
+
+
+class _AllRows:
+    """Rows of a part's images in ``Imagelist.txt``, read when they are first needed."""
+
+    def __init__(self, archive: Archive, names: list[str]) -> None:
+        self.archive, self.names = archive, names
+        self._found: tuple[int, Index] | None = None
+
+    def get(self) -> tuple[int, Index]:
+        """How many images there are in all, and int64 [N] of which line each of the part is."""
+        if self._found is None:
+            path = self.archive.need("Imagelist.txt")
+            every = read_image_names(path)
+            place = {name: row for row, name in enumerate(every)}
+            missing = [name for name in self.names if name not in place]
+            if missing:
+                raise DataError(f"{path} lacks {len(missing)} images, such as {missing[0]!r}.")
+            rows = np.array([place[name] for name in self.names], dtype=np.int64)
+            self._found = len(every), rows
+        return self._found
+
+
+def _seen_labels(
+    archive: Archive, part: str, names: list[str], all_rows: _AllRows, words: Vocabulary
+) -> Bits | None:
+    """uint8 [N, seen], or None if no file has them."""
+    own = archive.find(f"{part}_Tags1k.dat", f"{part}_Tags1k.txt")
+    if own is not None:
+        return read_bits(own, len(words.tags), len(names), None)[:, words.seen_rows]
+    path = archive.find("AllTags1k.txt", "All_Tags1k.txt")
+    if path is None:
+        return None
+    count, rows = all_rows.get()
+    return read_bits(path, len(words.tags), count, rows)[:, words.seen_rows]
+
+
+def _concept_labels(
+    archive: Archive,
+    part: str,
+    names: list[str],
+    all_rows: _AllRows,
+    words: Vocabulary,
+    repaired: list[str],
+) -> Bits:
+    """uint8 [N, concepts] of 0 and 1."""
+    own = [archive.find(f"Labels_{name}_{part}.txt") for name in words.concepts]
+    whole = [archive.find(f"Labels_{name}.txt") for name in words.concepts]
+    if all(own):
+        columns = [_column(path, len(names)) for path in own if path is not None]
+        bits = np.stack(columns, axis=1)
+    elif all(whole):
+        count, rows = all_rows.get()
+        bits = np.stack([_column(path, count)[rows] for path in whole if path is not None], axis=1)
+        whole = [None] * len(whole)  # they cannot mend themselves
+    else:
+        table = archive.find(f"labels_{part}.zip", f"labels_{part}.csv")
+        if table is None:
+            absent = words.concepts[(own if any(own) else whole).index(None)]
+            table = archive.need(f"Labels_{absent}_{part.title()}.txt", f"Labels_{absent}.txt")
+        bits = read_table(table, names, words.concepts, repaired)
+    _mend(bits, whole, names, all_rows, words, repaired)
+    return bits
+
+
+def _mend(
+    bits: Bits,
+    whole: Sequence[Path | None],
+    names: list[str],
+    all_rows: _AllRows,
+    words: Vocabulary,
+    repaired: list[str],
+) -> None:
+    """Replace damaged values by those of the files of all images, else by 0."""
+    for row, column in np.argwhere(bits == CORRUPT):
+        path, value, how = whole[column], 0, "counts as absent"
+        if path is not None:
+            count, rows = all_rows.get()
+            other = int(_column(path, count)[rows[row]])
+            if other != CORRUPT:
+                value, how = other, f"is {other} as in {path.name}"
+        bits[row, column] = value
+        repaired.append(f"the damaged label {words.concepts[column]!r} of {names[row]} {how}")
+
+
+def _column(path: Path, count: int) -> Bits:
+    """uint8 [count] of 0, 1 and CORRUPT: one value a line."""
+    existing(path)
+    with readable(path, "a column of labels"):
+        values = path.read_bytes().split()
+    if len(values) != count:
+        raise DataError(f"{path} has {len(values)} labels for {count} images.")
+    bits = np.full(count, CORRUPT, dtype=np.uint8)
+    for value in (0, 1):
+        bits[np.array(values) == b"%d" % value] = value
+    damaged = np.flatnonzero(bits == CORRUPT)
+    if len(damaged) > MOST_CORRUPT:
+        raise _no_bits(path, int(damaged[0]), values[damaged[0]])
+    return bits
+
+
+def read_bits(path: Path, width: int, count: int, rows: Index | None) -> Bits:
+    """A table of 0 and 1, blanks between them, one image a line.
+
+    Args:
+        path: read in pieces; the table of all images has half a gigabyte.
+        width: values in a line.
+        count: lines.
+        rows: of which lines the values are returned, in this order; None for all.
+
+    Returns:
+        uint8 [n, width].
+
+    Raises:
+        DataError: another number of lines or of values, or other values.
+    """
+    existing(path)
+    target = np.full(count, -1, dtype=np.int64)  # where a line goes
+    wanted = np.arange(count) if rows is None else rows
+    target[wanted] = np.arange(len(wanted))
+    bits = np.empty((len(wanted), width), dtype=np.uint8)
+    done = 0
+    with readable(path, "a table of labels"), path.open("rb") as file:
+        for piece in _whole_lines(file):
+            found = _parsed(path, piece, width, done)
+            if done + len(found) > count:
+                raise DataError(f"{path} has more lines than the {count} images.")
+            places = target[done : done + len(found)]
+            bits[places[places >= 0]] = found[places >= 0]
+            done += len(found)
+    if done != count:
+        raise DataError(f"{path} has {done} lines for {count} images.")
+    return bits
+
+
+def _whole_lines(file: IO[bytes]) -> Iterator[bytes]:
+    """The file in pieces that end where a line ends."""
+    rest = b""
+    while piece := file.read(CHUNK_BYTES):
+        lines, end, last = (rest + piece).rpartition(b"\n")
+        rest = last
+        if end:
+            yield lines
+    if rest:
+        yield rest
+
+
+def _parsed(path: Path, piece: bytes, width: int, done: int) -> Bits:
+    """uint8 [lines, width] of some lines; blank lines are left out."""
+    lines = [line for line in piece.translate(None, _BLANKS).split(b"\n") if line]
+    joined = b"".join(lines)
+    bits = np.frombuffer(joined, np.uint8) - ord("0")
+    if len(joined) != width * len(lines) or (bits > 1).any():
+        _refuse_line(path, piece, width, done)
+    return bits.reshape(len(lines), width)
+
+
+def _refuse_line(path: Path, piece: bytes, width: int, done: int) -> None:
+    for number, line in enumerate(filter(bytes.strip, piece.split(b"\n")), start=done):
+        values = line.split()
+        if len(values) != width:
+            raise DataError(
+                f"{path}: line {number + 1} has {len(values)} values, expected {width}."
+            )
+        for value in values:
+            if value not in (b"0", b"1"):
+                raise _no_bits(path, number, value)
+    raise DataError(f"{path}: expected 0 and 1 with blanks between them.")
+
+
+def _no_bits(path: Path, row: int, value: bytes) -> DataError:
+    shown = value[:20].decode("ascii", "replace")
+    return DataError(f"{path}: line {row + 1} holds {shown!r}, expected 0 and 1.")
+
+
+def _signed(bits: Bits) -> Dense:
+    """0 and 1 as -1 and +1."""
+    return (bits.astype(np.int8) << 1) - 1
