@@ -24,7 +24,7 @@ class Asked:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves ``server.content``, with ranges, unless the script has another idea."""
+    """Serves ``server.content``, with ranges, unless the script, or that of the path, has another idea."""
 
     server: Server
 
@@ -37,7 +37,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.asked = self.note()
-        script = self.server.script
+        script = self.server.routes.get(self.path, self.server.script)
         try:
             (script.pop(0) if script else serve)(self)
         except OSError:  # the client went away
@@ -67,6 +67,7 @@ class Server(ThreadingHTTPServer):
     content: bytes = CONTENT
     validators: dict[str, str] = field(default_factory=lambda: {"ETag": '"one"'})
     script: list[Callable[[Handler], None]] = field(default_factory=list)
+    routes: dict[str, list[Callable[[Handler], None]]] = field(default_factory=dict)
     log: list[Asked] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
     daemon_threads = True

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlzoo import DatasetSpec, EvaluatorSpec, ModelSpec, Paper, hookimpl
+from mlzoo_biam.open_images_files import FILES
 from mlzoo_biam.presets import presets
 from mlzoo_biam.published import published
 
@@ -47,7 +48,22 @@ def mlzoo_models() -> Iterator[ModelSpec]:
 @hookimpl
 def mlzoo_datasets() -> Iterator[DatasetSpec]:
     """Mosaics of digits, NUS-WIDE, Open Images, and one's own."""
-    yield from ()
+    yield DatasetSpec(
+        name="open-images",
+        summary="Open Images v4 (2018_04), 7186 seen and 400 unseen classes, in shards",
+        task=TASK,
+        load="mlzoo_biam.open_images:load",
+        config="mlzoo_biam.dataset_config:OpenImagesOptions",
+        files=FILES,
+        prepare="mlzoo_biam.open_images_prepare:prepare",
+        prepare_config="mlzoo_biam.prepare_config:OpenImagesPrepareOptions",
+        download="mlzoo_biam.open_images_download:fetch_images",
+        download_config="mlzoo_biam.crawl_config:CrawlOptions",
+        doctor="mlzoo_biam.open_images_doctor:examine",
+        demo="mlzoo_biam.open_images_demo:write_demo",
+        homepage="https://storage.googleapis.com/openimages/web/index.html",
+        licence="annotations CC BY 4.0, images CC BY 2.0 as listed",
+    )
 
 
 @hookimpl
