@@ -116,6 +116,17 @@ class Labels:
         entries = np.arange(indptr[-1]) + shift
         return type(self)(self.default, indptr, self.tags[entries], self.values[entries])
 
+    def of_tags(self, tags: slice | npt.NDArray[np.int64]) -> Self:
+        """The same for some tags, ascending."""
+        place = np.full(self.width, -1, dtype=np.int32)
+        chosen = np.arange(self.width)[tags]
+        place[chosen] = np.arange(len(chosen))
+        kept = place[self.tags] >= 0
+        before = np.concatenate([[0], np.cumsum(kept)])
+        return type(self)(
+            self.default[tags], before[self.indptr], place[self.tags[kept]], self.values[kept]
+        )
+
     def image_of_entry(self) -> npt.NDArray[np.int64]:
         """int64 [entries]: the image that each entry is of."""
         return np.repeat(np.arange(len(self)), np.diff(self.indptr))
@@ -123,6 +134,11 @@ class Labels:
     def positives(self) -> npt.NDArray[np.int64]:
         """int64 [C]: images in which each tag is present."""
         return np.bincount(self.tags[self.values > 0], minlength=self.width)
+
+    def annotated(self) -> npt.NDArray[np.int64]:
+        """int64 [C]: images that are annotated for each tag."""
+        stored = np.bincount(self.tags, minlength=self.width)
+        return np.where(self.default == 0, stored, len(self))
 
     def positives_of_images(self, tags: slice = slice(None)) -> npt.NDArray[np.int64]:
         """int64 [N]: tags present in each image, among a range of tags."""

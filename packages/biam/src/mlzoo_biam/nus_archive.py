@@ -33,7 +33,6 @@ MOST_CORRUPT = 10
 """Values of a file; with more of them it is no file of 0 and 1."""
 CHUNK_BYTES = 1 << 24
 
-_NAME_LISTS = {"train": ("img_names.pkl",), "test": ("test_img_names.pkl",)}
 _BLANKS = b" \t\r"
 
 
@@ -97,9 +96,23 @@ class PartLabels:
         return np.array([place[name] for name in wanted], dtype=np.int64)
 
 
+def known_rows(names: Sequence[str], known: Sequence[str]) -> int:
+    """How many of some images are among others."""
+    return len(set(names) & set(known))
+
+
+def name_list(archive: Archive, part: str) -> Path | None:
+    """The file that lists a part's images in order: the official list, or the published pickle."""
+    return archive.find(*_name_lists(part))
+
+
 def part_names(archive: Archive, part: str) -> list[str]:
-    """Names of a part's images: of the official list, else of the published pickle."""
-    return read_image_names(archive.need(f"{part.title()}Imagelist.txt", *_NAME_LISTS[part]))
+    """Names of a part's images, in order; raises DataError if no file lists them."""
+    return read_image_names(archive.need(*_name_lists(part)))
+
+
+def _name_lists(part: str) -> tuple[str, ...]:
+    return (f"{part.title()}Imagelist.txt", {"train": "", "test": "test_"}[part] + "img_names.pkl")
 
 
 def read_part(archive: Archive, part: str, words: Vocabulary) -> PartLabels:

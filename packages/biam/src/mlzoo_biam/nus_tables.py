@@ -13,6 +13,7 @@ import io
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,26 @@ from mlzoo_biam.nus_files import path_of
 Bits = npt.NDArray[np.uint8]
 
 CORRUPT, MOST_CORRUPT = 2, 10  # as in nus_archive
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table as it stands.
+
+    Attributes:
+        ids: of the N rows, mangled or not.
+        bits: uint8 [N, concepts] of 0, 1 and, for a few damaged values, 2.
+        damaged: row and value of these.
+    """
+
+    ids: list[str]
+    bits: Bits
+    damaged: list[tuple[int, str]]
+
+    @property
+    def not_ids(self) -> int:
+        """How many ids are no numbers, as ids of Flickr are."""
+        return sum(not each.isdigit() for each in self.ids)
 
 
 def read_table(
@@ -44,25 +65,33 @@ def read_table(
     Raises:
         DataError: damaged, a concept or rows missing, or rows in another order.
     """
+    table = parse_table(path, concepts)
+    if len(table.ids) != len(names):
+        raise DataError(f"{path} has {len(table.ids)} rows, the image list {len(names)} images.")
+    mangled = sum(
+        _check_id(path, row, given, name)
+        for row, (given, name) in enumerate(zip(table.ids, names, strict=True))
+    )
+    if mangled:
+        repaired.append(f"{path.name}: {mangled:,} mangled ids, named by the image list")
+    for row, value in table.damaged:
+        repaired.append(f"{path.name}: row {row:,} is {names[row]}, and holds {value!r}")
+    return table.bits
+
+
+def parse_table(path: Path, concepts: Sequence[str]) -> Table:
+    """A table without an image list to hold it against; raises as :func:`read_table`."""
+    ids: list[str] = []
+    digits = bytearray()
+    damaged: list[tuple[int, str]] = []
     with _opened(path) as file:
         rows = csv.reader(file)
         columns = _columns(path, next(rows, []), concepts)
-        digits, mangled = bytearray(), 0
-        damaged: list[tuple[int, str]] = []
-        count = 0
-        for count, row in enumerate(rows, start=1):
-            if count > len(names):
-                raise DataError(f"{path} has more rows than the {len(names)} images of the list.")
-            mangled += _check_id(path, count - 1, row, names[count - 1])
-            digits += _digits(path, count - 1, row, len(concepts), damaged)
-    if count != len(names):
-        raise DataError(f"{path} has {count} rows for the {len(names)} images of the list.")
-    if mangled:
-        repaired.append(f"{path.name}: {mangled:,} mangled ids, named by the image list")
-    for row, value in damaged:
-        repaired.append(f"{path.name}: row {row:,} ({names[row]}) holds {value!r}")
-    bits = np.frombuffer(bytes(digits), np.uint8).reshape(count, len(concepts)) - ord("0")
-    return bits[:, columns]
+        for row in rows:
+            digits += _digits(path, len(ids), row, len(concepts), damaged)
+            ids.append(row[0])
+    bits = np.frombuffer(bytes(digits), np.uint8).reshape(len(ids), len(concepts)) - ord("0")
+    return Table(ids, bits[:, columns], damaged)
 
 
 def mangled_id(name: str) -> str:
@@ -71,9 +100,8 @@ def mangled_id(name: str) -> str:
     return piece.removesuffix(".jpg")
 
 
-def _check_id(path: Path, row: int, found: Sequence[str], name: str) -> bool:
+def _check_id(path: Path, row: int, given: str, name: str) -> bool:
     """Whether the row's id is mangled; raises if it is of another image."""
-    given = found[0] if found else ""
     if given == name.rpartition("_")[2].removesuffix(".jpg"):
         return False
     if given == mangled_id(name):
@@ -85,7 +113,7 @@ def _check_id(path: Path, row: int, found: Sequence[str], name: str) -> bool:
 
 
 def _digits(
-    path: Path, row: int, found: Sequence[str], width: int, damaged: list[tuple[int, str]]
+    path: Path, row: int, found: list[str], width: int, damaged: list[tuple[int, str]]
 ) -> bytes:
     """A row's labels as ``b"0110…"``, with 2 for a damaged one."""
     values = found[1:]
@@ -101,7 +129,7 @@ def _digits(
     return "".join(value if value in ("0", "1") else str(CORRUPT) for value in values).encode()
 
 
-def _columns(path: Path, header: Sequence[str], concepts: Sequence[str]) -> list[int]:
+def _columns(path: Path, header: list[str], concepts: Sequence[str]) -> list[int]:
     place = {name: column for column, name in enumerate(header[1:])}
     missing = [name for name in concepts if name not in place]
     if missing or len(header) != len(concepts) + 1:

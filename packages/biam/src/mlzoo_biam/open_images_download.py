@@ -23,7 +23,7 @@ from mlzoo_biam.image_crawl import Place, crawl
 from mlzoo_biam.image_fetch import Rules, Wanted
 from mlzoo_biam.image_labels import read_annotations
 from mlzoo_biam.image_list import read_image_list
-from mlzoo_biam.open_images_files import LISTS, annotations_of
+from mlzoo_biam.open_images_spec import LISTS, annotations_of
 
 IMAGE_BYTES = 60_000
 """Of an image as it is stored, about."""

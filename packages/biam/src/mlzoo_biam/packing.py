@@ -56,6 +56,40 @@ def check_finite(rows: Mapping[str, Floats], names: Sequence[str]) -> None:
             )
 
 
+def write_beside(
+    store: Path,
+    count: int,
+    names: Sequence[str],
+    grid: tuple[int, int],
+    *,
+    labels: Labels | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> None:
+    """Write into a folder of ``regions`` and ``scene`` what makes it a packed folder.
+
+    Args:
+        store: the folder, of finished work or before.
+        count: of its rows.
+        names: of the images that have a row, in their order.
+        grid: rows and columns of regions.
+        labels: of these images; written as ``labels.npz``.
+        facts: what readers should know (JSON values).
+
+    Raises:
+        DataError: names or labels do not fit the rows, or a name occurs twice.
+        RunError: it cannot be written.
+    """
+    check_names(names, str(store / NAMES))
+    for what, found in (("names", len(names)), ("labels", len(labels or names))):
+        if found != count:
+            raise DataError(f"{store}: {found} {what} for {count} images.")
+    with atomic_write(store / NAMES) as file:
+        file.write("".join(f"{name}\n" for name in names).encode())
+    if labels is not None:
+        write_arrays(store / LABELS, labels.arrays())
+    write_json(store / RECORD, {"grid": list(grid), "facts": dict(facts or {})})
+
+
 def finish(
     work: PartWork,
     folder: Path,
@@ -65,30 +99,16 @@ def finish(
     labels: Labels | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> PackedFeatures:
-    """Make the packed folder of finished work.
+    """Make the packed folder of finished work; see :func:`write_beside`.
 
     Args:
         work: with the arrays ``regions`` [D, S] and ``scene`` [G].
         folder: must not exist; on the disk of the work.
-        names: of the images that have a row, in their order.
-        grid: rows and columns of regions.
-        labels: of these images; written beside them as ``labels.npz``.
-        facts: what readers should know (JSON values).
 
     Raises:
-        DataError: names or labels do not fit the rows, or a name occurs twice.
         UsageError: the folder exists.
-        RunError: it cannot be written.
     """
-    check_names(names, str(work.store / NAMES))
-    for what, count in (("names", len(names)), ("labels", len(labels or names))):
-        if count != work.count:
-            raise DataError(f"{folder}: {count} {what} for {work.count} images.")
-    with atomic_write(work.store / NAMES) as file:
-        file.write("".join(f"{name}\n" for name in names).encode())
-    if labels is not None:
-        write_arrays(work.store / LABELS, labels.arrays())
-    write_json(work.store / RECORD, {"grid": list(grid), "facts": dict(facts or {})})
+    write_beside(work.store, work.count, names, grid, labels=labels, facts=facts)
     work.finish(folder)
     return PackedFeatures(folder)
 

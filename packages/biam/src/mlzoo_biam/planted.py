@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 CHANNELS, SIDE, WORD_WIDTH = 512, 14, 300
-LATENT = 10
+LATENT = 8
 """Attributes; fewer than seen tags, so that these span the space of the unseen ones."""
 CLOSEST = 0.7
 """Cosine of the attributes of any two tags, at most."""
@@ -102,7 +102,8 @@ def _score(world: World, image: Matrix, top: int) -> Floats:
     highest = log_odds.max(axis=1, keepdims=True)
     log_odds -= highest + np.log(np.exp(log_odds - highest).sum(axis=1, keepdims=True))
     best: Matrix = np.sort(log_odds[:, :-1], axis=0)[-top:]
-    return best.mean(axis=0).astype(np.float32)
+    scores: Floats = best.mean(axis=0).astype(np.float32)
+    return scores
 
 
 def log_likelihood(world: World, regions: Matrix) -> Matrix:

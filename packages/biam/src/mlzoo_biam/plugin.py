@@ -6,7 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlzoo import DatasetSpec, EvaluatorSpec, ModelSpec, Paper, hookimpl
-from mlzoo_biam.open_images_files import FILES
+from mlzoo_biam.baselines import baselines
+from mlzoo_biam.metric_specs import METRICS, POOLED_METRICS
+from mlzoo_biam.nus_wide_spec import nus_wide
+from mlzoo_biam.open_images_spec import open_images
 from mlzoo_biam.presets import presets
 from mlzoo_biam.published import published
 
@@ -31,7 +34,7 @@ PAPER = Paper(
 
 @hookimpl
 def mlzoo_models() -> Iterator[ModelSpec]:
-    """BiAM."""
+    """BiAM, and the baselines below it."""
     yield ModelSpec(
         name="biam",
         summary="BiAM: region and scene attention, tags scored by their word vectors",
@@ -43,30 +46,34 @@ def mlzoo_models() -> Iterator[ModelSpec]:
         presets=presets(),
         published=tuple(published()),
     )
+    yield from baselines(TASK)
 
 
 @hookimpl
 def mlzoo_datasets() -> Iterator[DatasetSpec]:
     """Mosaics of digits, NUS-WIDE, Open Images, and one's own."""
-    yield DatasetSpec(
-        name="open-images",
-        summary="Open Images v4 (2018_04), 7186 seen and 400 unseen classes, in shards",
-        task=TASK,
-        load="mlzoo_biam.open_images:load",
-        config="mlzoo_biam.dataset_config:OpenImagesOptions",
-        files=FILES,
-        prepare="mlzoo_biam.open_images_prepare:prepare",
-        prepare_config="mlzoo_biam.prepare_config:OpenImagesPrepareOptions",
-        download="mlzoo_biam.open_images_download:fetch_images",
-        download_config="mlzoo_biam.crawl_config:CrawlOptions",
-        doctor="mlzoo_biam.open_images_doctor:examine",
-        demo="mlzoo_biam.open_images_demo:write_demo",
-        homepage="https://storage.googleapis.com/openimages/web/index.html",
-        licence="annotations CC BY 4.0, images CC BY 2.0 as listed",
-    )
+    yield nus_wide(TASK)
+    yield open_images(TASK)
 
 
 @hookimpl
 def mlzoo_evaluators() -> Iterator[EvaluatorSpec]:
     """Precision and recall of the first K tags, average precision, over seen and unseen tags."""
-    yield from ()
+    yield EvaluatorSpec(
+        name="multilabel",
+        summary="average precision by tag and F1 of the K highest scores; unseen tags, all, and seen",
+        task=TASK,
+        score="mlzoo_biam.evaluators:score",
+        metrics=METRICS,
+        tables={
+            "per-tag": "mlzoo_biam.evaluators:per_tag",
+            "at-k": "mlzoo_biam.evaluators:at_k_table",
+        },
+    )
+    yield EvaluatorSpec(
+        name="pooled",
+        summary="the published AP of partly annotated tags: one over all pairs of a tag's images",
+        task=TASK,
+        score="mlzoo_biam.evaluators:score_pooled",
+        metrics=POOLED_METRICS,
+    )

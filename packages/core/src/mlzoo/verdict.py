@@ -6,6 +6,7 @@ build on this. A number is not comparable at all when it was reached under other
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -46,7 +47,7 @@ def _judge_one(
     reason = ""
     if results["data"].get("incomparable"):
         verdict, reason = "not comparable", results["data"]["incomparable"]
-    elif ours is None:
+    elif ours is None or math.isnan(ours):
         verdict, reason = "not comparable", f"the run has no {number.metric} on {number.split}"
     elif results["data"]["limited"]:
         verdict, reason = "not comparable", "the run used limited data"

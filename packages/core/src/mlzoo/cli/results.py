@@ -59,9 +59,11 @@ def show_metrics(
     references: Mapping[str, Mapping[str, float]],
     title: str,
 ) -> None:
-    """Rows are metrics, columns are splits; chance levels and ceilings stand at the end."""
+    """Rows are metrics that some split has a value for, columns are splits; chance levels and ceilings
+    stand at the end."""
     splits = list(by_split)
-    shown = [name for name in metrics if any(name in by_split[split] for split in splits)]
+    has_value = {n for values in by_split.values() for n, v in values.items() if _is_there(v)}
+    shown = [name for name in metrics if name in has_value]
     rows = [
         [
             _with_unit(name, metrics[name].unit),
@@ -72,6 +74,10 @@ def show_metrics(
     ]
     numbers = range(1, 1 + len(splits))
     print_table(["metric", *splits, "reference"], rows, title=title, numeric=numbers)
+
+
+def _is_there(value: float | None) -> bool:
+    return value is not None and value == value  # NaN is not
 
 
 def _with_unit(name: str, unit: str) -> str:
@@ -87,7 +93,8 @@ def _show_inflation(results: Mapping[str, Any], metrics: Mapping[str, Metric]) -
             format_metric(honest["metrics"]["test"][name], metrics[name].unit),
             format_metric(honest["selection_inflation"][name], metrics[name].unit),
         ]
-        for name in honest["selection_inflation"]
+        for name, value in honest["selection_inflation"].items()
+        if _is_there(value)
     ]
     heads = ["test metric", "selected on test data", "selected on val", "selection inflation"]
     click.echo()

@@ -64,13 +64,14 @@ def _title(groups: Sequence[Group], split: str) -> str:
 
 
 def _metrics(groups: Sequence[Group]) -> dict[str, Metric]:
-    """The metrics that occur, with their specs, in the evaluators' order."""
+    """The metrics that some run has a value for, with their specs, in the evaluators' order."""
     tasks = list(dict.fromkeys(group.first.results["task"] for group in groups))
     found: dict[str, Metric] = {}
     for task in tasks:
         for entry in registry().evaluators_for(task):
             found.update(entry.spec.metrics)
-    present = {m for g in groups for s in g.first.results["metrics"].values() for m in s}
+    runs = [run.results["metrics"].values() for group in groups for run in group.runs]
+    present = {m for splits in runs for s in splits for m, v in s.items() if v is not None}
     return {name: metric for name, metric in found.items() if name in present}
 
 

@@ -1,9 +1,9 @@
-"""The files of Open Images v4 (release 2018_04): where they are linked, and what is made of them.
-Imports nothing heavy."""
+"""Open Images v4 (release 2018_04) as a dataset of the task: its files, and what makes, examines and
+demonstrates them. Imports nothing heavy."""
 
 from __future__ import annotations
 
-from mlzoo.specs import DataFile
+from mlzoo import DataFile, DatasetSpec
 
 PARTS = ("train", "validation", "test")
 _RELEASE = "https://storage.googleapis.com/openimages/2018_04"
@@ -71,3 +71,23 @@ FILES = (
     ),
 )
 """What a run needs, and what it is made of."""
+
+
+def open_images(task: str) -> DatasetSpec:
+    """Open Images with the features of VGG-19, in shards."""
+    return DatasetSpec(
+        name="open-images",
+        summary="Open Images v4 (2018_04), 7186 seen and 400 unseen classes, VGG-19 features in shards",
+        task=task,
+        load="mlzoo_biam.open_images:load",
+        config="mlzoo_biam.dataset_config:OpenImagesOptions",
+        files=FILES,
+        prepare="mlzoo_biam.prepare_open_images:prepare",
+        prepare_config="mlzoo_biam.prepare_open_images_config:PrepareOpenImagesOptions",
+        download="mlzoo_biam.open_images_download:fetch_images",
+        download_config="mlzoo_biam.crawl_config:CrawlOptions",
+        doctor="mlzoo_biam.open_images_doctor:examine",
+        demo="mlzoo_biam.open_images_demo:write_demo",
+        homepage="https://storage.googleapis.com/openimages/web/index.html",
+        licence="annotations CC BY 4.0, images CC BY 2.0 as listed",
+    )

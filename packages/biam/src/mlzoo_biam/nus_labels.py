@@ -1,0 +1,58 @@
+"""Dense labels as the sparse ones that are stored, and read again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mlzoo.data.readers import ArraySpec, read_npz
+from mlzoo.errors import DataError
+from mlzoo_biam.labels import PREFIX, Labels
+
+ZERO_ONE = "Labels must be -1 (absent), 0 (not annotated) and +1 (present): prepare them again."
+
+
+def sparse_labels(dense: npt.NDArray[np.int8]) -> Labels:
+    """Of int8 [N, C]; a tag that is annotated in every image has the default -1, another one 0."""
+    default = np.where((dense == 0).any(axis=0), 0, -1).astype(np.int8)
+    rows, tags = np.nonzero(dense != default)
+    counts = np.bincount(rows, minlength=len(dense))
+    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return Labels(default, indptr, tags.astype(np.int32), dense[rows, tags])
+
+
+def read_labels(path: Path, tags: int, seen: int, images: int) -> Labels:
+    """The labels that lie beside packed features.
+
+    Args:
+        path: an .npz of the four arrays of :class:`mlzoo_biam.labels.Labels`.
+        tags: C, how many there must be labels for.
+        seen: how many of them are seen.
+        images: N.
+
+    Raises:
+        DataError: missing, damaged, for other tags or images, or with nothing absent among the seen
+            or the unseen tags.
+    """
+    kinds = {name: ArraySpec(ndim=1, kinds="i") for name in ("default", "indptr", "tags", "values")}
+    arrays = read_npz(path, {PREFIX + name: spec for name, spec in kinds.items()})
+    try:
+        labels = Labels.from_predictions(arrays)
+    except DataError as error:
+        raise DataError(f"{path}: {error.message}", error.fix) from error
+    if labels.width != tags or len(labels) != images:
+        raise DataError(
+            f"{path} has labels of {len(labels)} images for {labels.width} tags, expected {images} "
+            f"images and {tags} tags.",
+            "Prepare the part again: mlzoo data prepare.",
+        )
+    absent = labels.default == -1
+    absent[labels.tags[labels.values < 0]] = True
+    annotated = absent.copy()
+    annotated[labels.tags] = True
+    for kind, part in (("seen", slice(0, seen)), ("unseen", slice(seen, tags))):
+        if annotated[part].any() and not absent[part].any():
+            raise DataError(f"{path}: no label of the {kind} tags is -1 (absent).", ZERO_ONE)
+    return labels
