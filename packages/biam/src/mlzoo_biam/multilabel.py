@@ -116,7 +116,8 @@ class MultiLabelData:
         vectors: float32 [C, E], the word vectors with rows of length 1.
         train: images to learn from.
         test: images to be scored.
-        val: images of the training set that are held out to choose the epoch; None without.
+        val: images to choose the epoch by: held out of the training set, or a set of their own; None
+            without.
         shards: int64 [K+1]: the k-th shard holds the training images from ``shards[k]`` to
             ``shards[k+1]``; empty where training is not over shards.
         facts: what ``describe`` adds (JSON values).
@@ -157,7 +158,7 @@ class MultiLabelData:
             )
         for name in ("train", *self.splits):
             self._check_part(name)
-        if self.val is not None and np.intersect1d(self.train.rows, self.val.rows).size:
+        if self._held_out and np.intersect1d(self.train.rows, self.part("val").rows).size:
             raise DataError("an image is both in train and in val.")
 
     def _check_part(self, name: str) -> None:
@@ -190,13 +191,19 @@ class MultiLabelData:
         """The unseen tags."""
         return slice(self.seen_count, len(self.tags))
 
+    @property
+    def _held_out(self) -> bool:
+        """Whether val are images of the training set, and not a set of their own."""
+        return self.val is not None and self.val.features is self.train.features
+
     def part(self, name: str) -> Images:
-        """``train``, ``val``, ``test`` or ``trainval`` (train and val in the order of their set).
+        """``train``, ``val``, ``test`` or ``trainval``: train, and val if it was held out of the same set,
+        in the order of that set.
 
         Raises:
             UsageError: there is no such part.
         """
-        if name == "trainval" and self.val is not None:
+        if name == "trainval" and self._held_out and self.val is not None:
             return self.train.only(np.sort(np.concatenate([self.train.rows, self.val.rows])))
         found = {"train": self.train, "val": self.val, "test": self.test, "trainval": self.train}
         images = found.get(name)
