@@ -195,6 +195,28 @@ def _square(regions: int, target: Path) -> tuple[int, int]:
     return side, side
 
 
+class PieceProgress(Progress):
+    """Progress of one piece of a longer work: counted on from the pieces before.
+
+    Args:
+        whole: shows the work; its bar was begun.
+        before: how many things the pieces before have.
+        total: of all pieces.
+    """
+
+    def __init__(self, whole: Progress, before: int, total: int) -> None:
+        super().__init__(quiet=True)
+        self._whole, self._before, self._all = whole, before, total
+
+    def message(self, text: str) -> None:
+        """A line for the person."""
+        self._whole.message(text)
+
+    def counted(self, done: int, total: int) -> None:
+        """So many of this piece are done."""
+        self._whole.counted(self._before + done, self._all)
+
+
 def changed(folder: Path) -> RunError:
     """The error for finished work of other images than those that are there now."""
     return RunError(

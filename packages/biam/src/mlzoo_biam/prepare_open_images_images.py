@@ -25,7 +25,14 @@ from mlzoo_biam.open_images import check_annotated, seen_labels
 from mlzoo_biam.open_images_classes import Classes
 from mlzoo_biam.open_images_spec import PARTS, annotations_of
 from mlzoo_biam.packing import part_folder
-from mlzoo_biam.packing_parts import ROW_BYTES, changed, made_of, pack_images, unreadable_of
+from mlzoo_biam.packing_parts import (
+    ROW_BYTES,
+    PieceProgress,
+    changed,
+    made_of,
+    pack_images,
+    unreadable_of,
+)
 from mlzoo_biam.prepare_nus import require_space
 from mlzoo_biam.prepare_open_images_config import PrepareOpenImagesOptions
 from mlzoo_biam.shards import CLASSES, write_record
@@ -65,16 +72,18 @@ class PackImages:
         undone = [n for n in range(len(rows)) if not (work / str(n)).exists()]
         require_space(work, ROW_BYTES * sum(len(rows[n]) for n in undone))
         unreadable: list[Unreadable] = []
+        self.progress.begin("images of train", len(order), 0)
         for number, own in enumerate(rows):
             shard = [files[row] for row in own]
             target = work / str(number)
-            if target.exists():
-                if not made_of(target, shard, self.images / "train", self.weights_digest):
-                    raise changed(target)
-            else:
-                self.progress.message(f"shard {number + 1} of {len(rows)}")
-                self._pack("train", target, shard, labels.subset(own))
+            piece = PieceProgress(self.progress, starts[number], len(order))
+            if not target.exists():
+                self._pack("train", target, shard, labels.subset(own), piece)
+            elif not made_of(target, shard, self.images / "train", self.weights_digest):
+                raise changed(target)
+            piece.counted(len(shard), len(shard))
             unreadable += unreadable_of(target, shard)
+        self.progress.end()
         images = write_record(work, [str(n) for n in range(len(rows))], made_of="images")
         facts |= self._listed("train", unreadable)
         work.rename(self.root / "train")
@@ -86,7 +95,7 @@ class PackImages:
         files = files[: self.options.limit]
         target = self.root / part
         require_space(self.root, ROW_BYTES * len(files))
-        self._pack(part, target, files, labels.subset(slice(0, len(files))))
+        self._pack(part, target, files, labels.subset(slice(0, len(files))), self.progress)
         unreadable = unreadable_of(target, files)
         facts |= self._listed(part, unreadable)
         return {"images": len(files) - len(unreadable), **facts}
@@ -113,7 +122,9 @@ class PackImages:
             facts["contradictory labels, not used"] = found.contradictory
         return files, labels.subset(rows), facts
 
-    def _pack(self, part: str, target: Path, files: list[str], labels: Labels) -> None:
+    def _pack(
+        self, part: str, target: Path, files: list[str], labels: Labels, progress: Progress
+    ) -> None:
         pack_images(
             target,
             files,
@@ -124,7 +135,7 @@ class PackImages:
             batch_size=self.options.batch_size,
             device=self.options.device,
             processes=self.options.processes,
-            progress=self.progress,
+            progress=progress,
         )
 
     def _listed(self, part: str, unreadable: list[Unreadable]) -> dict[str, Any]:
