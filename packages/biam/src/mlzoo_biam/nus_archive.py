@@ -287,9 +287,8 @@ def _whole_lines(file: IO[bytes]) -> Iterator[bytes]:
 def _parsed(path: Path, piece: bytes, width: int, done: int) -> Bits:
     """uint8 [lines, width] of some lines; blank lines are left out."""
     lines = [line for line in piece.translate(None, _BLANKS).split(b"\n") if line]
-    joined = b"".join(lines)
-    bits = np.frombuffer(joined, np.uint8) - ord("0")
-    if len(joined) != width * len(lines) or (bits > 1).any():
+    bits = np.frombuffer(b"".join(lines), np.uint8) - ord("0")
+    if any(len(line) != width for line in lines) or (bits > 1).any():
         _refuse_line(path, piece, width, done)
     return bits.reshape(len(lines), width)
 

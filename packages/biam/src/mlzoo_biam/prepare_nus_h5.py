@@ -83,7 +83,15 @@ def scene_reader(options: PrepareNusWideOptions, channels: int, grid: tuple[int,
     """What makes the global feature [n, 4096] of regions [n, D, S]."""
     if options.scene == "projection":
         return Projection(channels)
-    raise NotImplementedError
+    from mlzoo.backbones.scene import SceneHead
+
+    assert options.weights is not None
+    head = SceneHead(options.weights, device=options.device, batch_size=options.batch_size)
+    if (channels, grid) != (head.channels, (14, 14)):
+        raise DataError(
+            f"features are {channels} × {grid[0]}·{grid[1]}, expected {head.channels} × 14·14, VGG-19's."
+        )
+    return head
 
 
 def square_grid(regions: int, path: Path) -> tuple[int, int]:
