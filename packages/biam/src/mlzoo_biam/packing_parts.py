@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mlzoo.backbones import Unreadable
+from mlzoo.backbones import WHOLE, SceneHead, Unreadable, extract
 from mlzoo.backbones.extraction import list_digest
 from mlzoo.backbones.part_work import PartWork
 from mlzoo.data.manifest import sha256_of
@@ -20,7 +20,7 @@ from mlzoo.progress import Progress
 from mlzoo_biam.labels import Labels
 from mlzoo_biam.packing import finish, part_folder, shapes, write_beside
 from mlzoo_biam.prepare_nus import require_space
-from mlzoo_biam.projection import WIDTH, Projection
+from mlzoo_biam.projection import Projection
 from mlzoo_biam.store import REGIONS, SCENE
 
 Floats = npt.NDArray[np.float32]
@@ -63,8 +63,6 @@ def pack_images(
         UsageError: the folder exists.
         RunError: unfinished work is of something else, or it cannot be written.
     """
-    from mlzoo.backbones import WHOLE, extract
-
     found = extract(
         BACKBONE,
         weights,
@@ -101,6 +99,7 @@ def unreadable_of(folder: Path, files: Sequence[str]) -> list[Unreadable]:
 
 def pack_features(
     target: Path,
+    source: Path,
     names: Sequence[str],
     labels: Labels,
     read: Callable[[Sequence[str]], Floats],
@@ -115,10 +114,11 @@ def pack_features(
 
     Args:
         target: must not exist; unfinished work lies in ``<target>.part``.
+        source: where the features are from, for messages.
         names: of the N images, at least one.
         labels: of the N images.
         read: gives float32 [n, D, S] of some names.
-        scene_of: gives float32 [n, 4096] of those.
+        scene_of: gives float32 [n, G] of those.
         identity: what the rows depend on.
         facts: what readers should know.
         batch_size: images at once.
@@ -130,8 +130,8 @@ def pack_features(
         RunError: unfinished work is of something else, or it cannot be written.
     """
     first = read(names[:1])
-    grid = _square(first.shape[2], target)
-    sizes = shapes(first.shape[1], first.shape[2], WIDTH)
+    grid = _square(first.shape[2], source)
+    sizes = shapes(first.shape[1], first.shape[2], scene_of(first).shape[1])
     with PartWork.opened(part_folder(target), identity, sizes) as work:
         row_bytes = 4 * sum(prod(shape) for shape in sizes.values())
         require_space(target.parent, row_bytes * (len(names) - work.done))
@@ -143,8 +143,8 @@ def pack_features(
                 regions = read(batch)
                 if regions.shape[1:] != work.shapes[REGIONS]:
                     raise DataError(
-                        f"features of {batch[0]!r} are {regions.shape[1:]}, of {names[0]!r} "
-                        f"{work.shapes[REGIONS]}."
+                        f"{source}: features of {batch[0]!r} are {regions.shape[1:]}, of "
+                        f"{names[0]!r} {work.shapes[REGIONS]}."
                     )
                 work.append({REGIONS: regions, SCENE: scene_of(regions)}, [""] * len(batch))
                 if progress is not None:
@@ -156,7 +156,7 @@ def pack_features(
 
 
 def scene_reader(scene: str, weights: Path | None, device: str) -> SceneOf:
-    """What makes the global feature [n, 4096] of regions [n, D, S].
+    """What makes the global feature [n, G] of regions [n, D, S].
 
     Args:
         scene: ``vgg19`` or ``projection``.
@@ -165,8 +165,6 @@ def scene_reader(scene: str, weights: Path | None, device: str) -> SceneOf:
     """
     if scene == "projection":
         return _Projected()
-    from mlzoo.backbones import SceneHead
-
     assert weights is not None
     return SceneHead(weights, device=device)
 
@@ -188,10 +186,10 @@ class _Projected:
         return self._made(regions)
 
 
-def _square(regions: int, target: Path) -> tuple[int, int]:
+def _square(regions: int, source: Path) -> tuple[int, int]:
     side = round(regions**0.5)
     if side * side != regions:
-        raise DataError(f"{target}: {regions} regions are no square grid.")
+        raise DataError(f"{source}: {regions} regions are no square grid.")
     return side, side
 
 

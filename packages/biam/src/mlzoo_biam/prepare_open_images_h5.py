@@ -72,6 +72,7 @@ class PackH5:
             labels = self._labels(file, unseen=unseen)
             pack_features(
                 target,
+                path,
                 names,
                 labels.subset(slice(0, len(names))),
                 file.features,
