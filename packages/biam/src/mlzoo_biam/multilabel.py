@@ -116,7 +116,8 @@ class MultiLabelData:
         vectors: float32 [C, E], the word vectors with rows of length 1.
         train: images to learn from.
         test: images to be scored.
-        val: images of the training set that are held out to choose the epoch; None without.
+        val: images to choose the epoch by: held out of the training set, or a set of their own; None
+            without.
         shards: int64 [K+1]: the k-th shard holds the training images from ``shards[k]`` to
             ``shards[k+1]``; empty where training is not over shards.
         facts: what ``describe`` adds (JSON values).

@@ -9,6 +9,7 @@ from mlzoo import DatasetSpec, EvaluatorSpec, ModelSpec, Paper, hookimpl
 from mlzoo_biam.baselines import baselines
 from mlzoo_biam.metric_specs import METRICS, POOLED_METRICS
 from mlzoo_biam.nus_wide_spec import nus_wide
+from mlzoo_biam.open_images_spec import open_images
 from mlzoo_biam.presets import presets
 from mlzoo_biam.published import published
 
@@ -67,6 +68,7 @@ def mlzoo_datasets() -> Iterator[DatasetSpec]:
         embedded=True,
     )
     yield nus_wide(TASK)
+    yield open_images(TASK)
 
 
 @hookimpl

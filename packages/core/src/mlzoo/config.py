@@ -143,10 +143,19 @@ class OptionSet:
     """The options of one model on one dataset, under one flat set of keys.
 
     A dataset's option whose name the model or the run already has is offered as ``data_NAME``.
+
+    Args:
+        model: its class.
+        dataset: its class, or None where there are no options.
+        alone: the dataset's options are for work in which no run takes part: no name is taken.
     """
 
-    def __init__(self, model: type[Config], dataset: type[Config] | None) -> None:
-        self.classes: dict[Owner, type[Config]] = {"run": RunOptions, "model": model}
+    def __init__(
+        self, model: type[Config], dataset: type[Config] | None, *, alone: bool = False
+    ) -> None:
+        self.classes: dict[Owner, type[Config]] = {"model": model}
+        if not alone:
+            self.classes = {"run": RunOptions, "model": model}
         if dataset is not None:
             self.classes["dataset"] = dataset
 
@@ -182,7 +191,7 @@ class OptionSet:
             key: getattr(built[option.owner], option.name) for key, option in self.options.items()
         }
         return Options(
-            run=built["run"],  # type: ignore[arg-type]
+            run=built["run"] if "run" in built else RunOptions.model_validate({}),  # type: ignore[arg-type]
             model=built["model"],
             dataset=built.get("dataset"),
             values={key: _plain(value) for key, value in values.items()},

@@ -172,6 +172,12 @@ def prepare_config(entry: Registered) -> type[Config] | None:
     return _config_class(entry, ref) if ref else None
 
 
+def download_config(entry: Registered) -> type[Config] | None:
+    """The option class of ``mlzoo data download`` for a dataset, if it has options of its own."""
+    ref = entry.spec.download_config
+    return _config_class(entry, ref) if ref else None
+
+
 def _config_class(entry: Registered, ref: str) -> type[Config]:
     cls = resolve(ref, entry.plugin)
     if not (isinstance(cls, type) and issubclass(cls, Config)):

@@ -48,7 +48,8 @@ def check_refs(entry: Registered) -> None:
 
 def check_options(entry: Registered) -> None:
     """Options are described, typed as ``Config``, and few enough to read."""
-    for ref in (entry.spec.config, getattr(entry.spec, "prepare_config", None)):
+    fields = ("config", "prepare_config", "download_config")
+    for ref in (getattr(entry.spec, field, None) for field in fields):
         if ref is None:
             continue
         cls = resolve(ref, entry.plugin)

@@ -55,6 +55,8 @@ def dataset_command(
     config: type[Config] | None,
     callback: Callable[..., None],
     params: Sequence[click.Parameter] = (),
+    *,
+    alone: bool = False,
 ) -> click.Command:
     """A command with the options of a config class.
 
@@ -64,11 +66,12 @@ def dataset_command(
         callback: called with the entry, the valid options (or None), and by name ``data_dir``,
             ``as_json`` and whatever ``params`` give.
         params: further parameters.
+        alone: no run takes part in it, so that a name such as ``limit`` is not taken.
     """
     from mlzoo.cli.options import OptionsCommand, config_options, given_values
     from mlzoo.config import Config, Layer, OptionSet
 
-    options = OptionSet(Config, config)
+    options = OptionSet(Config, config, alone=alone)
     own = [
         option
         for option in config_options(options, options.resolve([]), "none", entry.spec.name)
