@@ -48,7 +48,10 @@ def check_refs(entry: Registered) -> None:
 
 def check_options(entry: Registered) -> None:
     """Options are described, typed as ``Config``, and few enough to read."""
-    for ref in (entry.spec.config, getattr(entry.spec, "prepare_config", None)):
+    from mlzoo.planning import predict_options
+
+    refs = [getattr(entry.spec, name, None) for name in ("prepare_config", "predict_config")]
+    for ref in (entry.spec.config, *refs):
         if ref is None:
             continue
         cls = resolve(ref, entry.plugin)
@@ -56,6 +59,8 @@ def check_options(entry: Registered) -> None:
         assert len(cls.model_fields) <= MOST_OPTIONS, f"{cls.__name__} has too many options"
         for name, field in cls.model_fields.items():
             assert field.description, f"option {name} of {cls.__name__} has no description"
+    if isinstance(entry.spec, ModelSpec):
+        predict_options(entry)
 
 
 def check_presets(entry: Registered) -> None:
