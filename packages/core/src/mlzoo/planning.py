@@ -178,6 +178,12 @@ def prepare_config(entry: Registered) -> type[Config] | None:
     return _config_class(entry, ref) if ref else None
 
 
+def download_config(entry: Registered) -> type[Config] | None:
+    """The option class of ``mlzoo data download`` for a dataset, if it has options of its own."""
+    ref = entry.spec.download_config
+    return _config_class(entry, ref) if ref else None
+
+
 def predict_options(entry: Registered) -> OptionSet | None:
     """The options of ``mlzoo predict`` for a model, if it has some.
 

@@ -18,6 +18,9 @@ Ref: TypeAlias = str
 Selection: TypeAlias = Literal["val", "last", "test"]
 """How the epoch that is scored was chosen; ``test`` is offered and always labelled."""
 
+Role: TypeAlias = Literal["needed", "raw", "made"]
+"""Of a file: a run needs it; ``prepare`` alone reads it; a run needs it, and ``prepare`` makes it."""
+
 Precision: TypeAlias = Literal["32", "bf16", "fp16"]
 """Of training; scores are always computed in 32 bits."""
 
@@ -82,6 +85,8 @@ class DataFile:
         path: where it lies; the name's ending says what kind of archive it is.
         template: the path as it follows from the dataset's options, e.g. ``"{features}.mat"``, where
             they decide; ``path`` is what their defaults give.
+        role: ``raw`` is fetched and verified like the others, but a run does without it; ``made`` is
+            never fetched: ``mlzoo data prepare`` makes it.
         size: in bytes.
         sha256: its digest in hexadecimal.
         url: given only where the file may be linked; http or https.
@@ -95,6 +100,7 @@ class DataFile:
     path: str
     template: str = ""
     layout: str = ""
+    role: Role = "needed"
     size: int | None = None
     sha256: str | None = None
     url: str | None = None
@@ -143,6 +149,10 @@ class DatasetSpec:
             returns facts of what was made (JSON values).
         prepare_config: Ref to the pydantic class of the options of ``prepare``, or None: it then gets
             None.
+        download: Ref like ``prepare``, for what ``mlzoo data download`` fetches beyond the files, such
+            as a million images of a list; called after the files, and what it does its options say.
+            Whatever it fetches is whole or not there, and the same call goes on after a stop.
+        download_config: Ref to the pydantic class of the options of ``download``, or None.
         doctor: Ref ``(root: Path, options: Config) -> Sequence[Finding]`` for ``mlzoo data doctor``:
             which variant a copy is, what it may be compared with and what is wrong with it. Without
             one, the files are looked for and loaded.
@@ -163,6 +173,8 @@ class DatasetSpec:
     files: tuple[DataFile, ...] = ()
     prepare: Ref | None = None
     prepare_config: Ref | None = None
+    download: Ref | None = None
+    download_config: Ref | None = None
     doctor: Ref | None = None
     demo: Ref | None = None
     embedded: bool = False
@@ -180,6 +192,8 @@ class DatasetSpec:
             config=self.config,
             prepare=self.prepare,
             prepare_config=self.prepare_config,
+            download=self.download,
+            download_config=self.download_config,
             doctor=self.doctor,
             demo=self.demo,
         )
@@ -289,7 +303,8 @@ Spec: TypeAlias = DatasetSpec | ModelSpec | EvaluatorSpec
 
 def refs_of(spec: Spec) -> Iterator[tuple[str, Ref]]:
     """Every Ref of a spec with the name of its field."""
-    datasets = ("load", "config", "prepare", "prepare_config", "doctor", "demo")
+    prepared = ("prepare", "prepare_config", "download", "download_config")
+    datasets = ("load", "config", *prepared, "doctor", "demo")
     models = ("factory", "predict", "predict_config", "weights")
     for name in (*datasets, *models, "score"):
         ref = getattr(spec, name, None)

@@ -50,8 +50,8 @@ def check_options(entry: Registered) -> None:
     """Options are described, typed as ``Config``, and few enough to read."""
     from mlzoo.planning import predict_options
 
-    refs = [getattr(entry.spec, name, None) for name in ("prepare_config", "predict_config")]
-    for ref in (entry.spec.config, *refs):
+    fields = ("config", "prepare_config", "download_config", "predict_config")
+    for ref in (getattr(entry.spec, field, None) for field in fields):
         if ref is None:
             continue
         cls = resolve(ref, entry.plugin)
