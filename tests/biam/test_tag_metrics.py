@@ -40,9 +40,7 @@ def plain_precision(scores: np.ndarray, labels: np.ndarray, pessimistic: bool = 
     scores, positive = scores[annotated], labels[annotated] == 1
     if not positive.any():
         return np.nan
-    order = (
-        np.lexsort((positive, -scores)) if pessimistic else np.argsort(-scores, kind="stable")
-    )
+    order = np.lexsort((positive, -scores)) if pessimistic else np.argsort(-scores, kind="stable")
     precision = np.cumsum(positive[order]) / np.arange(1, len(order) + 1)
     return float(precision[positive[order]].mean())
 
@@ -124,13 +122,15 @@ def test_average_precision_equals_a_plain_order_whatever_the_blocks(annotated, s
             mlzoo_biam.average_precision, "BLOCK_ENTRIES", int(random.choice([1, 9, 2**23]))
         )
         patch.setattr(mlzoo_biam.average_precision, "FEW", int(random.choice([0, 64])))
-        for given in (labels, sparse(labels)):
+        for own in (labels, sparse(labels)):
             for ties in ("stable", "pessimistic"):
-                plain = [plain_precision(scores[:, t], labels[:, t], ties != "stable") for t in tags]
-                found = average_precision(scores, given, ties=ties)
+                plain = [
+                    plain_precision(scores[:, t], labels[:, t], ties != "stable") for t in tags
+                ]
+                found = average_precision(scores, own, ties=ties)
                 np.testing.assert_allclose(found, plain, rtol=1e-12)
                 moved = scores[np.argsort(rows)]  # moved[rows] are the scores
-                found = average_precision(moved, given, ties=ties, rows=rows)
+                found = average_precision(moved, own, ties=ties, rows=rows)
                 np.testing.assert_allclose(found, plain, rtol=1e-12)
 
 
@@ -165,9 +165,9 @@ def test_pooled_average_precision_equals_plain_pools(annotated, seed) -> None:
     scores, labels = drawn(seed, annotated)
     plain = plain_pooled(scores, labels)
     rows = np.random.RandomState(seed).permutation(len(scores))
-    for given in (labels, sparse(labels), Labels.from_dense(labels, 0)):
-        np.testing.assert_allclose(pooled_average_precision(scores, given), plain, rtol=1e-12)
-        found = pooled_average_precision(scores[np.argsort(rows)], given, rows=rows)
+    for own in (labels, sparse(labels), Labels.from_dense(labels, 0)):
+        np.testing.assert_allclose(pooled_average_precision(scores, own), plain, rtol=1e-12)
+        found = pooled_average_precision(scores[np.argsort(rows)], own, rows=rows)
         np.testing.assert_allclose(found, plain, rtol=1e-12)
 
 
@@ -190,9 +190,9 @@ def test_precision_recall_and_f1_equal_plain_counts_whatever_the_blocks(seed) ->
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mlzoo_biam.at_k, "BLOCK_ENTRIES", int(random.choice([1, 30, 2**23])))
-        for given in (labels, sparse(labels)):
-            check_at(precision_recall_f1_at(scores, given, ks), scores, labels, ks)
-            found = precision_recall_f1_at(scores, given, ks, per_class=True)
+        for own in (labels, sparse(labels)):
+            check_at(precision_recall_f1_at(scores, own, ks), scores, labels, ks)
+            found = precision_recall_f1_at(scores, own, ks, per_class=True)
             check_at(found, scores, labels, ks, axis=0)
         part = labels[:, columns]
         found = precision_recall_f1_at(scores, part[rows], ks, rows=rows, columns=columns)
