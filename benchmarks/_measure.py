@@ -7,6 +7,7 @@ files of all scripts into the table of ``README.md``.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import gc
 import json
 import os
@@ -18,10 +19,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
+T = TypeVar("T")
 Call = Callable[[], object]
 Row = dict[str, Any]
 
@@ -97,6 +99,33 @@ def synchronise(device: str) -> None:
     """Wait for the device; a GPU takes orders faster than it carries them out."""
     if device == "cuda":
         torch.cuda.synchronize()
+
+
+def peak(call: Callable[[], T], device: str) -> tuple[T, float | None]:
+    """What the call returns, and the most memory that it held beside what was held before, in MB.
+
+    On the CPU that is the process's resident memory, which Linux alone tells; what the process has
+    freed but kept is given back first, as it would hide what is taken from it.
+    """
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        return call(), (torch.cuda.max_memory_allocated() - before) / 1e6
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the highest value
+    except (OSError, AttributeError):
+        return call(), None
+    before = resident("VmRSS")
+    returned = call()
+    return returned, resident("VmHWM") - before
+
+
+def resident(field: str) -> float:
+    """A field of the process's status, in MB."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    (line,) = (line for line in status.splitlines() if line.startswith(f"{field}:"))
+    return int(line.split()[1]) * 1024 / 1e6
 
 
 def compare(

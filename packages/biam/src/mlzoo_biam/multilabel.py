@@ -14,7 +14,7 @@ Labels of unseen tags belong to evaluation alone: no model may read them for tra
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol, Self
@@ -123,6 +123,8 @@ class MultiLabelData:
         facts: what ``describe`` adds (JSON values).
         ceilings: known best values by metric, of a world with a planted answer.
         incomparable: why the published numbers do not speak of this data; empty if they do.
+        picture: of an image's regions [D, S], the picture float32 [height, width] from 0 to 1, where it
+            can be told from them; None where it cannot.
 
     Raises:
         DataError: an array is not as promised here, a tag occurs twice, or an image in two parts.
@@ -138,6 +140,7 @@ class MultiLabelData:
     facts: Mapping[str, Any] = field(default_factory=dict)
     ceilings: Mapping[str, float] = field(default_factory=dict)
     incomparable: str = ""
+    picture: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.tags)
@@ -158,7 +161,7 @@ class MultiLabelData:
             )
         for name in ("train", *self.splits):
             self._check_part(name)
-        if self._held_out and np.intersect1d(self.train.rows, self.part("val").rows).size:
+        if self._held_out is not None and np.intersect1d(self.train.rows, self._held_out.rows).size:
             raise DataError("an image is both in train and in val.")
 
     def _check_part(self, name: str) -> None:
@@ -177,6 +180,12 @@ class MultiLabelData:
             raise DataError(f"features of train are {kinds[0]}, of {name} {kinds[1]}.")
 
     @property
+    def _held_out(self) -> Images | None:
+        """val, if it is made of images of the training set and no set of its own."""
+        val = self.val
+        return val if val is not None and val.features is self.train.features else None
+
+    @property
     def splits(self) -> tuple[str, ...]:
         """The splits that are scored."""
         return ("test",) if self.val is None else ("val", "test")
@@ -191,20 +200,15 @@ class MultiLabelData:
         """The unseen tags."""
         return slice(self.seen_count, len(self.tags))
 
-    @property
-    def _held_out(self) -> bool:
-        """Whether val are images of the training set, and not a set of their own."""
-        return self.val is not None and self.val.features is self.train.features
-
     def part(self, name: str) -> Images:
-        """``train``, ``val``, ``test`` or ``trainval``: train, and val if it was held out of the same set,
-        in the order of that set.
+        """``train``, ``val``, ``test`` or ``trainval``: train and what was held out of it for val, in the
+        order of their set.
 
         Raises:
             UsageError: there is no such part.
         """
-        if name == "trainval" and self._held_out and self.val is not None:
-            return self.train.only(np.sort(np.concatenate([self.train.rows, self.val.rows])))
+        if name == "trainval" and self._held_out is not None:
+            return self.train.only(np.sort(np.concatenate([self.train.rows, self._held_out.rows])))
         found = {"train": self.train, "val": self.val, "test": self.test, "trainval": self.train}
         images = found.get(name)
         if images is None:

@@ -145,17 +145,14 @@ class OptionSet:
     A dataset's option whose name the model or the run already has is offered as ``data_NAME``.
 
     Args:
-        model: its class.
-        dataset: its class, or None where there are no options.
-        alone: the dataset's options are for work in which no run takes part: no name is taken.
+        run: whether the options of a run are among them.
     """
 
     def __init__(
-        self, model: type[Config], dataset: type[Config] | None, *, alone: bool = False
+        self, model: type[Config], dataset: type[Config] | None, *, run: bool = True
     ) -> None:
-        self.classes: dict[Owner, type[Config]] = {"model": model}
-        if not alone:
-            self.classes = {"run": RunOptions, "model": model}
+        self.classes: dict[Owner, type[Config]] = {"run": RunOptions} if run else {}
+        self.classes["model"] = model
         if dataset is not None:
             self.classes["dataset"] = dataset
 
@@ -191,7 +188,7 @@ class OptionSet:
             key: getattr(built[option.owner], option.name) for key, option in self.options.items()
         }
         return Options(
-            run=built["run"] if "run" in built else RunOptions.model_validate({}),  # type: ignore[arg-type]
+            run=built.get("run") or RunOptions.model_validate({}),  # type: ignore[arg-type]
             model=built["model"],
             dataset=built.get("dataset"),
             values={key: _plain(value) for key, value in values.items()},

@@ -8,12 +8,14 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from mlzoo.config import Config, Layer, OptionSet
 from mlzoo.contracts import Model, TaskData
 from mlzoo.errors import DataError, MlzooError, PluginError, RunError, UsageError
 from mlzoo.job import process_count
 from mlzoo.launch import launch
 from mlzoo.machine import Machine, choose_device
-from mlzoo.planning import Plan, load, make_plan, plan_of
+from mlzoo.planning import Plan, load, make_plan, plan_of, predict_options
+from mlzoo.plugins import Registered
 from mlzoo.prediction import Columns, checked_columns
 from mlzoo.progress import Progress, default_progress
 from mlzoo.registry import registry, resolve
@@ -242,6 +244,7 @@ def predict(
     device: str = "auto",
     data_dir: Path | str | None = None,
     progress: Progress | None = None,
+    **options: Any,
 ) -> Columns:
     """Predict new inputs with a finished run's selected weights: columns of equal length by name.
 
@@ -253,9 +256,11 @@ def predict(
         device: as in :func:`run`.
         data_dir: where the run's own data now lies.
         progress: where warnings go; standard error if omitted.
+        **options: of the model's prediction; ``mlzoo predict RUN --help`` lists them.
 
     Raises:
-        UsageError: the model cannot predict new inputs, or there is no such input.
+        UsageError: the model cannot predict new inputs, there is no such input or option, or a value
+            that does not fit.
         RunError: the run is not done, or its data has changed.
         DataError: the run's data or an input is missing or damaged.
         PluginError: the model breaks the contract of ``predict``.
@@ -266,6 +271,7 @@ def predict(
     plan = plan_of(record, Path(data_dir) if data_dir else None)
     if plan.model.predict is None:
         raise UsageError(f"{plan.model.name} does not predict new inputs.")
+    chosen = _predict_options(plan.model_entry, options)
     paths = [Path(path) for path in inputs]
     if absent := [str(path) for path in paths if not path.exists()]:
         raise UsageError(f"there is no input {', '.join(absent)}.")
@@ -278,13 +284,25 @@ def predict(
             raise
         predictor = resolve(plan.model.predict, plan.model_entry.plugin)
         try:
-            returned = predictor(model, data, paths, progress or default_progress())
+            returned = predictor(model, data, paths, progress or default_progress(), *chosen)
         except (MlzooError, OSError, MemoryError):
             raise
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             raise PluginError(f"{who} failed: {reason}", "--debug shows where.") from error
     return checked_columns(returned, who)
+
+
+def _predict_options(entry: Registered, given: Mapping[str, Any]) -> tuple[Config, ...]:
+    """The fifth argument of ``predict``; none for a model without options of it."""
+    known = predict_options(entry)
+    if known is None:
+        if given:
+            raise UsageError(
+                f"{entry.spec.name} predicts without options, got {next(iter(given))!r}."
+            )
+        return ()
+    return (known.resolve([Layer("option", given)]).model,)
 
 
 def _finished(directory: Path | str) -> RunRecord:
@@ -313,7 +331,6 @@ def load_dataset(
         UsageError: unknown name or option.
         DataError: files are missing or damaged.
     """
-    from mlzoo.config import Config, Layer, OptionSet
     from mlzoo.planning import dataset_config
 
     entry = registry().dataset(name, task)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mlzoo import machine
+from mlzoo.cadence import Cadence
 from mlzoo.checkpoints import load_checkpoint, save_checkpoint
 from mlzoo.errors import CheckpointError, NonFiniteError, RunError
 from mlzoo.metrics_log import MetricsLog
@@ -81,6 +82,7 @@ class Run:
             writes=accelerator.is_main_process,
         )
         self._evaluated: dict[str, float] = {}
+        self._cadence = Cadence()
         self._networks: list[nn.Module] = []
         self._kept_equal: list[nn.Module] = []
 
@@ -140,9 +142,10 @@ class Run:
         """Yield the epochs 1..count that are still to do, or up to the one that a search has chosen.
 
         Everything in ``state`` (``model=self, optimizer=optimizer, ...``) must have ``state_dict`` and
-        ``load_state_dict``: it is restored when a run is resumed and saved after every epoch, with the
-        random streams and the selection. After resuming, the results are the same bit for bit, on the
-        same machine, as if the run had never stopped.
+        ``load_state_dict``: it is restored when a run is resumed and saved after every epoch (where that
+        takes long, less often: :mod:`mlzoo.cadence`), with the random streams and the selection. After
+        resuming, the results are the same bit for bit, on the same machine, as if the run had never
+        stopped.
         """
         done = self._restore(state)
         self._require_prepared_networks()
@@ -154,9 +157,10 @@ class Run:
                     break
                 self.epoch = epoch
                 yield epoch
-                self._close_epoch(epoch, count, state)
+                stops = number == self._stop_after and epoch < count and not self.stopped
+                self._close_epoch(epoch, count, state, stops=stops)
                 self.epochs_done += 1
-                if number == self._stop_after and epoch < count and not self.stopped:
+                if stops:
                     plural = "" if number == 1 else "s"
                     raise StopRequested(f"stopped after {number} epoch{plural}, as asked")
         finally:
@@ -211,13 +215,22 @@ class Run:
         """A line for the person and ``log.txt``."""
         self._progress.message(text)
 
-    def _close_epoch(self, epoch: int, count: int, state: Mapping[str, Any]) -> None:
+    def _close_epoch(
+        self, epoch: int, count: int, state: Mapping[str, Any], *, stops: bool
+    ) -> None:
         with self._naming_the_last_good_checkpoint():
             self._log.flush()
             self._require_equal_processes()
             saved = {name: item.state_dict() for name, item in state.items()}
             _refuse_nan(saved, epoch)
         means = self._log.epoch_means()
+        if epoch == count or self.stopped or stops or self.on_main(self._cadence.due):
+            self._save(epoch, saved)
+        self._progress.epoch(epoch, count, {**means, **self._evaluated})
+        self._evaluated = {}
+
+    def _save(self, epoch: int, saved: Mapping[str, Any]) -> None:
+        """The last checkpoint; the one before it is kept."""
         scaler = self.accelerator.scaler
         whole = {
             "epoch": epoch,
@@ -229,9 +242,8 @@ class Run:
             "rng": every_rank(self.accelerator, rng_state(self.device)),
         }
         last, previous = self.checkpoints / LAST, self.checkpoints / PREVIOUS
-        self.on_main(lambda: save_checkpoint(last, whole, previous=previous))
-        self._progress.epoch(epoch, count, {**means, **self._evaluated})
-        self._evaluated = {}
+        with self._cadence.saving():
+            self.on_main(lambda: save_checkpoint(last, whole, previous=previous))
 
     def _restore(self, state: Mapping[str, Any]) -> int:
         """Put back the last whole epoch, if there is one; returns its number."""

@@ -217,6 +217,8 @@ class ModelSpec:
             columns of equal length, one row a sample, of finite numbers, truth values or text. The
             model has its selected weights, ``data`` is what it was trained with; ``progress.message``
             takes what the person should know. It must not read a label.
+        predict_config: Ref to the pydantic class of the options of ``predict``, which then gets them as
+            its fifth argument ``options``; or None.
         weights: Ref that imports official checkpoints.
         deterministic: nothing in it is drawn at random: every seed gives the same weights.
         budget: one line of measured time and memory.
@@ -233,6 +235,7 @@ class ModelSpec:
     published: tuple[Published, ...] = ()
     figures: Mapping[str, Ref] = field(default_factory=dict)
     predict: Ref | None = None
+    predict_config: Ref | None = None
     weights: Ref | None = None
     deterministic: bool = False
     budget: str = ""
@@ -244,8 +247,11 @@ class ModelSpec:
             config=self.config,
             factory=self.factory,
             predict=self.predict,
+            predict_config=self.predict_config,
             weights=self.weights,
         )
+        if self.predict_config is not None and self.predict is None:
+            raise ValueError("ModelSpec predict_config needs a predict")
         _check_ref(self, **{f"figures[{name!r}]": ref for name, ref in self.figures.items()})
         object.__setattr__(self, "presets", MappingProxyType(dict(self.presets)))
         object.__setattr__(self, "figures", MappingProxyType(dict(self.figures)))
@@ -299,7 +305,8 @@ def refs_of(spec: Spec) -> Iterator[tuple[str, Ref]]:
     """Every Ref of a spec with the name of its field."""
     prepared = ("prepare", "prepare_config", "download", "download_config")
     datasets = ("load", "config", *prepared, "doctor", "demo")
-    for name in (*datasets, "factory", "predict", "weights", "score"):
+    models = ("factory", "predict", "predict_config", "weights")
+    for name in (*datasets, *models, "score"):
         ref = getattr(spec, name, None)
         if ref is not None:
             yield name, ref

@@ -48,7 +48,9 @@ def check_refs(entry: Registered) -> None:
 
 def check_options(entry: Registered) -> None:
     """Options are described, typed as ``Config``, and few enough to read."""
-    fields = ("config", "prepare_config", "download_config")
+    from mlzoo.planning import predict_options
+
+    fields = ("config", "prepare_config", "download_config", "predict_config")
     for ref in (getattr(entry.spec, field, None) for field in fields):
         if ref is None:
             continue
@@ -57,6 +59,8 @@ def check_options(entry: Registered) -> None:
         assert len(cls.model_fields) <= MOST_OPTIONS, f"{cls.__name__} has too many options"
         for name, field in cls.model_fields.items():
             assert field.description, f"option {name} of {cls.__name__} has no description"
+    if isinstance(entry.spec, ModelSpec):
+        predict_options(entry)
 
 
 def check_presets(entry: Registered) -> None:

@@ -56,7 +56,7 @@ def dataset_command(
     callback: Callable[..., None],
     params: Sequence[click.Parameter] = (),
     *,
-    alone: bool = False,
+    run: bool = True,
 ) -> click.Command:
     """A command with the options of a config class.
 
@@ -66,12 +66,12 @@ def dataset_command(
         callback: called with the entry, the valid options (or None), and by name ``data_dir``,
             ``as_json`` and whatever ``params`` give.
         params: further parameters.
-        alone: no run takes part in it, so that a name such as ``limit`` is not taken.
+        run: whether a run takes part, whose options then have the first right to a name.
     """
     from mlzoo.cli.options import OptionsCommand, config_options, given_values
     from mlzoo.config import Config, Layer, OptionSet
 
-    options = OptionSet(Config, config, alone=alone)
+    options = OptionSet(Config, config, run=run)
     own = [
         option
         for option in config_options(options, options.resolve([]), "none", entry.spec.name)

@@ -29,7 +29,7 @@ class _DownloadGroup(DatasetGroup):
     def command_of(self, entry: Registered) -> click.Command:
         from mlzoo.planning import download_config
 
-        return dataset_command(entry, download_config(entry), _download, _params(), alone=True)
+        return dataset_command(entry, download_config(entry), _download, _params(), run=False)
 
 
 def _params() -> list[click.Parameter]:
