@@ -271,8 +271,8 @@ def test_all_tags_unseen_and_no_absent_tag_are_refused(given, small_vgg):
 
 @pytest.mark.parametrize("name", ["images", "labels", "unseen", "vectors", "weights"])
 def test_missing_option_is_named(given, small_vgg, name):
+    changed = options(given, small_vgg).model_copy(update={name: None})
     with pytest.raises(UsageError, match=f"--{name} is missing"):
-        changed = options(given, small_vgg).model_copy(update={name: None})
         prepare(given / "root", changed, QUIET)
 
 
