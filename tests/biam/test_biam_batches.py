@@ -27,7 +27,12 @@ def test_images_without_a_seen_positive_or_with_too_many_are_left_out():
     labels = np.array([[1, -1, -1, 1], [-1, -1, -1, 1], [1, 1, 1, -1], [0, 0, 1, 0]])
     found = trainable(Labels.from_dense(labels, 0), slice(0, 3), None)
     assert found.tolist() == [True, False, True, True]
-    assert trainable(Labels.from_dense(labels, 0), slice(0, 3), 2).tolist() == [True, False, False, True]
+    assert trainable(Labels.from_dense(labels, 0), slice(0, 3), 2).tolist() == [
+        True,
+        False,
+        False,
+        True,
+    ]
 
 
 def test_no_image_to_learn_from_is_an_error():

@@ -113,7 +113,9 @@ def test_no_label_of_an_unseen_tag_reaches_training(tmp_path, monkeypatch):
             )
         monkeypatch.setattr("mlzoo_biam.digit_mosaics.load", lambda root, options, d=data: d)
         result = mlzoo.run("biam", out=tmp_path / str(flip), epochs=2, **quiet(limit=None))
-        found.append(load_checkpoint(result.directory / "checkpoints" / "last.pt")["state"]["model"])
+        found.append(
+            load_checkpoint(result.directory / "checkpoints" / "last.pt")["state"]["model"]
+        )
     assert same(*found)
 
 
@@ -125,7 +127,9 @@ def test_resumed_training_equals_straight_bit_for_bit(tmp_path, sampling):
         mlzoo.run("biam", out=tmp_path / "b", stop_after=2, **options)
     (half,) = find_runs([tmp_path / "b"])
     resumed = mlzoo.resume(half.directory, figures=False, progress=Progress(quiet=True))
-    kept = [load_checkpoint(d / "checkpoints" / "last.pt") for d in (straight.directory, half.directory)]
+    kept = [
+        load_checkpoint(d / "checkpoints" / "last.pt") for d in (straight.directory, half.directory)
+    ]
     assert same(*kept)
     assert resumed.metrics == straight.metrics
 
@@ -142,7 +146,11 @@ def test_fine_tuning_begins_from_the_best_epoch_and_resumes_exactly(tmp_path):
     assert set(scores) == {1, 2, 3}, "epochs that train on val are not scored on it"
     highest = max(scores.values())
     assert kept["state"]["best"]["epoch"] == max(e for e, s in scores.items() if s == highest)
-    rates = {row["epoch"]: row["learning_rate"] for row in RunRecord(straight.directory).rows if "loss" in row}
+    rates = {
+        row["epoch"]: row["learning_rate"]
+        for row in RunRecord(straight.directory).rows
+        if "loss" in row
+    }
     assert rates[4] == rates[5] == pytest.approx(3.33e-4)
     for stop in (3, 4):
         out = tmp_path / str(stop)
@@ -200,7 +208,16 @@ def test_a_run_tags_new_features_and_draws_them(tmp_path, mlzoo):
         scene=random.random((2, 144), dtype=np.float32),
     )
     picture = tmp_path / "maps.png"
-    words = ["predict", record.directory, tmp_path / "new.npz", "--top", 3, "--figure", picture, "--json"]
+    words = [
+        "predict",
+        record.directory,
+        tmp_path / "new.npz",
+        "--top",
+        3,
+        "--figure",
+        picture,
+        "--json",
+    ]
     done = mlzoo(*words)
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
