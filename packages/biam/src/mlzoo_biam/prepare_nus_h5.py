@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from mlzoo.errors import DataError
 from mlzoo.progress import Progress
+from mlzoo_biam.labels import Labels
 from mlzoo_biam.nus_archive import Archive, name_list, part_names
 from mlzoo_biam.nus_files import Vocabulary
-from mlzoo_biam.nus_h5 import open_official
+from mlzoo_biam.nus_h5 import OfficialFile, open_official
 from mlzoo_biam.nus_labels import sparse_labels
 from mlzoo_biam.packing import check_finite
 from mlzoo_biam.packing_parts import pack_features, scene_identity, scene_reader
@@ -53,7 +54,7 @@ def prepare_h5(
         if not names:
             raise DataError(f"{path} holds no image.")
         official.require(names)
-        labels = sparse_labels(official.labels(names, words))
+        labels = _labels(official, names, words, progress)
 
         def read(batch: Sequence[str]) -> Floats:
             regions = official.features(batch)
@@ -79,6 +80,18 @@ def prepare_h5(
             progress=progress,
         )
     return {"images": len(names), **facts, **label_facts(labels, words, ())}
+
+
+def _labels(
+    official: OfficialFile, names: Sequence[str], words: Vocabulary, progress: Progress
+) -> Labels:
+    progress.message(f"labels of {official.path.name}:")
+    progress.begin("labels", len(names), 0)
+    try:
+        dense = official.labels(names, words, lambda done: progress.counted(done, len(names)))
+    finally:
+        progress.end()
+    return sparse_labels(dense)
 
 
 def _identity(path: Path, names: Sequence[str], options: PrepareNusWideOptions) -> dict[str, str]:
