@@ -159,8 +159,14 @@ TRAIN_3 = "train_folder_0003_3.jpg"
         ),
         (f"{TRAIN_3}-features", np.ones((3, 5), np.float32), r"are \(3, 5\)"),
         (f"{TRAIN_3}-features", np.ones((3, 4), np.int8), r"int8 \(3, 4\), expected floats"),
-        (f"{TRAIN_3}-labels", np.ones(3, np.int8), r"int8 \(3,\), expected 2 or 5 labels"),
-        (f"{TRAIN_3}-labels", np.full(2, 3, np.int8), "holds other labels than -1, 0 and 1"),
+        (f"{TRAIN_3}-labels", np.ones(3, np.int8), r"int8 \(3,\), expected 2 or 5 integers"),
+        (f"{TRAIN_3}-labels", np.ones(2, np.float32), r"float32 \(2,\), expected 2 or 5 integers"),
+        (f"{TRAIN_3}-labels", np.full(2, 255, np.uint8), "are others than -1, 0 and 1"),
+        (
+            f"{TRAIN_3}-labels",
+            np.full(2, 3, np.int8),
+            f"labels of '{TRAIN_3}' are others than -1, 0 and 1",
+        ),
     ],
 )
 def test_rows_that_are_missing_or_damaged_are_named(raw: Path, key, value, said: str) -> None:
@@ -217,8 +223,11 @@ def test_options_that_do_not_go_together_are_refused(raw: Path, given, said: str
 
 
 class Stopping(Progress):
+    def begin(self, title: str, total: int, done: int) -> None:
+        self.begun = title
+
     def counted(self, done: int, total: int) -> None:
-        if total == 11 and done >= 8:
+        if total == 11 and done == 8 and self.begun == "images":
             raise KeyboardInterrupt
 
 
@@ -266,10 +275,13 @@ from mlzoo.progress import Progress
 from mlzoo_biam.prepare_nus import prepare
 from mlzoo_biam.prepare_nus_config import PrepareNusWideOptions
 class Told(Progress):
+    def begin(self, title, total, done):
+        self.begun = title
     def counted(self, done, total):
-        print(done, flush=True)
-        if done >= 4:
-            sys.stdin.read()
+        if self.begun == "images":
+            print(done, flush=True)
+            if done >= 4:
+                sys.stdin.read()
 prepare(Path(sys.argv[1]), PrepareNusWideOptions(scene="projection", batch_size=4), Told(quiet=True))
 """
 

@@ -7,7 +7,7 @@ absent: [925] of the seen tags in the training file, [1006] of all tags in the t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +55,13 @@ class OfficialFile:
                     "The file is not whole: fetch or extract it again.",
                 )
 
-    def labels(self, names: Sequence[str], words: Vocabulary) -> Dense:
+    def labels(
+        self, names: Sequence[str], words: Vocabulary, told: Callable[[int], None] | None = None
+    ) -> Dense:
         """int8 [n, C] of some images, seen tags then concepts.
+
+        Args:
+            told: is called with how many images are done.
 
         Raises:
             DataError: of another length, labels in {0, 1}, other values than -1, 0 and 1, or
@@ -66,15 +71,19 @@ class OfficialFile:
         dense = np.empty((len(names), seen + concepts), dtype=np.int8)
         for row, name in enumerate(names):
             first = self._labels(name, LABELS, (seen, seen + concepts))
-            dense[row, seen:] = self._labels(name, CONCEPT_LABELS, (concepts,))
-            dense[row, : len(first)] = first
-            if len(first) > seen and not np.array_equal(
-                first[seen:], self._labels(name, CONCEPT_LABELS, (concepts,))
-            ):
+            second = self._labels(name, CONCEPT_LABELS, (concepts,))
+            if len(first) > seen and not np.array_equal(first[seen:], second):
                 raise DataError(
                     f"{self.path}: {name + LABELS!r} does not end with the labels of "
                     f"{name + CONCEPT_LABELS!r}; expected the seen tags, then the concepts."
                 )
+            dense[row, :seen], dense[row, seen:] = first[:seen], second
+            if told is not None:
+                told(row + 1)
+        bad = (np.abs(dense) > 1).any(axis=1)
+        if bad.any():
+            name = names[int(bad.argmax())]
+            raise DataError(f"{self.path}: labels of {name!r} are others than -1, 0 and 1.")
         check_signs(dense[:, :seen], f"{self.path}: {LABELS[1:]!r}")
         check_signs(dense[:, seen:], f"{self.path}: {CONCEPT_LABELS[1:]!r}")
         return dense
@@ -107,21 +116,23 @@ class OfficialFile:
 
     def _labels(self, name: str, ending: str, lengths: tuple[int, ...]) -> npt.NDArray[Any]:
         array = self._read(name, ending)
-        if array.ndim != 1 or len(array) not in lengths or array.dtype.kind not in "iuf":
+        if array.ndim != 1 or len(array) not in lengths or array.dtype.kind not in "iu":
             wanted = " or ".join(map(str, lengths))
             raise DataError(
                 f"{self.path}: {name + ending!r} is {array.dtype} {array.shape}, expected {wanted} "
-                "labels."
+                "integers."
             )
-        if not np.isin(array, (-1, 0, 1)).all():
-            raise DataError(f"{self.path}: {name + ending!r} holds other labels than -1, 0 and 1.")
-        return array
+        if array.dtype == np.int8:
+            return array
+        return array.astype(np.int64).clip(-2, 2)  # 2 stands for whatever is more
 
     def _read(self, name: str, ending: str) -> npt.NDArray[Any]:
         key = name + ending
-        if key not in self.file:
-            raise DataError(f"{self.path} holds no {key!r}.")
-        return np.asarray(own_dataset(self.file[key], self.file, key)[()])
+        try:
+            node = self.file[key]
+        except KeyError as error:
+            raise DataError(f"{self.path} holds no {key!r}.") from error
+        return np.asarray(own_dataset(node, self.file, key)[()])
 
 
 @contextmanager

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from math import prod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mlzoo.backbones import BACKBONES, WHOLE, Extracted, extract, write_unreadable
+from mlzoo.backbones import Unreadable, write_unreadable
 from mlzoo.progress import Progress
 from mlzoo_biam.nus_archive import Archive, read_part
 from mlzoo_biam.nus_files import Vocabulary, path_of
-from mlzoo_biam.nus_labels import sparse_labels
-from mlzoo_biam.packing import part_folder, write_beside
+from mlzoo_biam.nus_labels import read_labels, sparse_labels
+from mlzoo_biam.packing import LABELS, part_folder
+from mlzoo_biam.packing_parts import BACKBONE, ROW_BYTES, pack_images, unreadable_of
 from mlzoo_biam.prepare_nus import label_facts, require_space
 from mlzoo_biam.prepare_nus_config import PrepareNusWideOptions
-from mlzoo_biam.store import REGIONS, PackedFeatures
-
-BACKBONE = "vgg19"
+from mlzoo_biam.store import PackedFeatures
 
 
 def prepare_images(
@@ -45,35 +44,28 @@ def prepare_images(
     del dense
     images = image_folder(options.images, listed_names[0])
     files = [listed_file(images, name) for name in listed_names]
-    work = part_folder(root / part)
-    if not work.exists():
-        row_bytes = 4 * sum(prod(shape) for shape in BACKBONES[BACKBONE].outputs().values())
-        require_space(root, row_bytes * len(files))
+    if not part_folder(root / part).exists():
+        require_space(root, ROW_BYTES * len(files))
     progress.message(f"images of {part}:")
-    found = extract(
-        BACKBONE,
-        options.weights,
+    facts: dict[str, Any] = {"from": "images", "scene": BACKBONE}
+    pack_images(
+        root / part,
         files,
-        work,
-        root=images,
-        preprocessing=WHOLE,
+        labels,
+        images,
+        options.weights,
+        names=listed_names,
+        facts=facts,
         batch_size=options.batch_size,
         device=options.device,
         processes=options.processes,
         progress=progress,
     )
-    listed = _list_unreadable(root / f"{part}.unreadable.csv", found)
-    names = [listed_names[row] for row in found.rows]
-    own = labels.subset(found.rows)
-    side = round(found.arrays[REGIONS].shape[2] ** 0.5)
-    facts = {"from": "images", "scene": BACKBONE, **listed}
-    write_beside(found.store, len(names), names, (side, side), labels=own, facts=facts)
-    found.finish(root / part)
-    return {
-        "images": len(PackedFeatures(root / part)),
-        **facts,
-        **label_facts(own, words, repaired),
-    }
+    packed = PackedFeatures(root / part)
+    unreadable = unreadable_of(root / part, files)
+    facts |= _list_unreadable(root / f"{part}.unreadable.csv", unreadable)
+    own = read_labels(root / part / LABELS, labels.width, words.seen_count, len(packed))
+    return {"images": len(packed), **facts, **label_facts(own, words, repaired)}
 
 
 def image_folder(folder: Path, name: str) -> Path:
@@ -87,9 +79,9 @@ def listed_file(images: Path, name: str) -> str:
     return name if (images / name).is_file() else path_of(name)
 
 
-def _list_unreadable(path: Path, found: Extracted) -> dict[str, Any]:
-    if not found.unreadable:
+def _list_unreadable(path: Path, unreadable: Sequence[Unreadable]) -> dict[str, Any]:
+    if not unreadable:
         path.unlink(missing_ok=True)
         return {}
-    write_unreadable(path, found.unreadable)
-    return {"unreadable": len(found.unreadable), "listed in": path.name}
+    write_unreadable(path, unreadable)
+    return {"unreadable": len(unreadable), "listed in": path.name}
