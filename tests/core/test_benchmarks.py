@@ -13,6 +13,7 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SPEED = (
+    "biam_metrics",
     "mdn_data",
     "mdn_layer",
     "safe_files",
