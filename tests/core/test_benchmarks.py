@@ -13,6 +13,8 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SPEED = (
+    "biam_loss",
+    "biam_step",
     "mdn_data",
     "mdn_layer",
     "safe_files",
