@@ -18,7 +18,7 @@ from PIL import Image
 
 from mlzoo.backbones import BACKBONES, extract, load_weights, read_image, resnet
 from mlzoo.backbones.extraction import write_unreadable
-from mlzoo.backbones.images import IMAGENET
+from mlzoo.backbones.images import IMAGENET, WHOLE
 from mlzoo.errors import DataError, MlzooError, RunError, UsageError
 from mlzoo.progress import Progress
 
@@ -89,7 +89,8 @@ def test_parameters_are_as_many_as_published(name: str) -> None:
     with torch.device("meta"):
         network = BACKBONES[name].build(1000)
     assert sum(p.numel() for p in network.parameters()) == PARAMETERS[name]
-    assert BACKBONES[name].width == network.fc.in_features == network.width
+    assert BACKBONES[name].outputs() == {"features": (network.fc.in_features,)}
+    assert network.fc.in_features == network.width
 
 
 @pytest.mark.parametrize("name", ["resnet34", "resnet50"])
@@ -102,7 +103,7 @@ def test_network_computes_what_its_state_dict_says(name: str) -> None:
         torch.testing.assert_close(network.features(images), reference.flatten(2).mean(2))
         logits = reference.flatten(2).mean(2) @ network.fc.weight.T + network.fc.bias
         torch.testing.assert_close(network(images), logits)
-    assert reference.shape == (2, BACKBONES[name].width, 3, 3)
+    assert reference.shape == (2, network.width, 3, 3)
     assert reference.std() > 1e-3
 
 
@@ -253,6 +254,14 @@ def test_images_of_other_modes_become_rgb(tmp_path: Path, mode: str) -> None:
     path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
     noise(40, 30, mode=mode).save(path)
     assert read_image(path, IMAGENET).shape == (224, 224, 3)
+
+
+@pytest.mark.parametrize("size", [(300, 400), (640, 31), (224, 224), (1, 300)])
+def test_whole_image_is_resized_to_the_square(tmp_path: Path, size: tuple[int, int]) -> None:
+    image = noise(*size)
+    image.save(tmp_path / "a.png")
+    expected = np.asarray(image.resize((224, 224), Image.Resampling.BILINEAR))
+    assert np.array_equal(read_image(tmp_path / "a.png", WHOLE), expected)
 
 
 def test_unreadable_images_say_why(tmp_path: Path) -> None:
@@ -452,7 +461,7 @@ def test_full_device_is_an_error_with_a_fix(
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("mlzoo.backbones.extraction._features", full)
+    monkeypatch.setattr("mlzoo.backbones.computing.described", full)
     with pytest.raises(RunError, match="too little memory for 5 images at once") as error:
         extract("resnet18", weights, images, tmp_path / "w", root=tmp_path / "images", batch_size=5)
     assert "smaller batch size" in error.value.fix

@@ -162,6 +162,7 @@ FLOORS = [
     {"runs", "scoring"},
     {"report", "search"},
     {"session"},
+    {"importing"},
     {"experiment", "faults"},
     {"seeds"},
     {"cli", "testing"},

@@ -14,7 +14,7 @@ Labels of unseen tags belong to evaluation alone: no model may read them for tra
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol, Self
@@ -116,12 +116,15 @@ class MultiLabelData:
         vectors: float32 [C, E], the word vectors with rows of length 1.
         train: images to learn from.
         test: images to be scored.
-        val: images of the training set that are held out to choose the epoch; None without.
+        val: images to choose the epoch by: held out of the training set, or a set of their own; None
+            without.
         shards: int64 [K+1]: the k-th shard holds the training images from ``shards[k]`` to
             ``shards[k+1]``; empty where training is not over shards.
         facts: what ``describe`` adds (JSON values).
         ceilings: known best values by metric, of a world with a planted answer.
         incomparable: why the published numbers do not speak of this data; empty if they do.
+        picture: of an image's regions [D, S], the picture float32 [height, width] from 0 to 1, where it
+            can be told from them; None where it cannot.
 
     Raises:
         DataError: an array is not as promised here, a tag occurs twice, or an image in two parts.
@@ -137,6 +140,7 @@ class MultiLabelData:
     facts: Mapping[str, Any] = field(default_factory=dict)
     ceilings: Mapping[str, float] = field(default_factory=dict)
     incomparable: str = ""
+    picture: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.tags)
@@ -157,7 +161,7 @@ class MultiLabelData:
             )
         for name in ("train", *self.splits):
             self._check_part(name)
-        if self.val is not None and np.intersect1d(self.train.rows, self.val.rows).size:
+        if self._held_out is not None and np.intersect1d(self.train.rows, self._held_out.rows).size:
             raise DataError("an image is both in train and in val.")
 
     def _check_part(self, name: str) -> None:
@@ -176,6 +180,12 @@ class MultiLabelData:
             raise DataError(f"features of train are {kinds[0]}, of {name} {kinds[1]}.")
 
     @property
+    def _held_out(self) -> Images | None:
+        """val, if it is made of images of the training set and no set of its own."""
+        val = self.val
+        return val if val is not None and val.features is self.train.features else None
+
+    @property
     def splits(self) -> tuple[str, ...]:
         """The splits that are scored."""
         return ("test",) if self.val is None else ("val", "test")
@@ -191,13 +201,14 @@ class MultiLabelData:
         return slice(self.seen_count, len(self.tags))
 
     def part(self, name: str) -> Images:
-        """``train``, ``val``, ``test`` or ``trainval`` (train and val in the order of their set).
+        """``train``, ``val``, ``test`` or ``trainval``: train and what was held out of it for val, in the
+        order of their set.
 
         Raises:
             UsageError: there is no such part.
         """
-        if name == "trainval" and self.val is not None:
-            return self.train.only(np.sort(np.concatenate([self.train.rows, self.val.rows])))
+        if name == "trainval" and self._held_out is not None:
+            return self.train.only(np.sort(np.concatenate([self.train.rows, self._held_out.rows])))
         found = {"train": self.train, "val": self.val, "test": self.test, "trainval": self.train}
         images = found.get(name)
         if images is None:

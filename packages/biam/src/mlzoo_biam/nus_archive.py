@@ -9,6 +9,7 @@ All hold 1 for present and 0 for absent; here they become +1 and -1.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,9 +48,8 @@ class Archive:
         self.folders = tuple(folders)
         self._files: dict[str, Path] = {}
         for folder in folders:
-            for path in sorted(folder.rglob("*"), key=lambda path: (len(path.parts), path)):
-                if path.suffix != ".jpg" and path.is_file():
-                    self._files.setdefault(path.name.lower(), path)
+            for path in sorted(_files(folder), key=lambda path: (len(path.parts), path)):
+                self._files.setdefault(path.name.lower(), path)
 
     def find(self, *names: str) -> Path | None:
         """The first of these files that is there."""
@@ -65,6 +65,15 @@ class Archive:
                 "Name the folder of the official text files: --archive DIR",
             )
         return path
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All but images, also in linked folders, each of which is looked into once."""
+    known: set[str] = set()
+    for inner, below, names in os.walk(folder, followlinks=True):
+        known.add(os.path.realpath(inner))
+        below[:] = [n for n in below if os.path.realpath(os.path.join(inner, n)) not in known]
+        yield from (Path(inner, name) for name in names if not name.lower().endswith(".jpg"))
 
 
 @dataclass(frozen=True, eq=False)

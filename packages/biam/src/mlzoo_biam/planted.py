@@ -32,6 +32,8 @@ SIDES = (3, 6)
 """Fewest regions along a side of a tag's rectangle, and one more than most."""
 LEAST_REGIONS = 6
 """That a tag keeps when others cover some of its own."""
+MOST_TAGS = 9
+"""Of an image; more have no room."""
 STEP = 16
 """Features are multiples of 1/16: their files pack well."""
 
@@ -80,7 +82,13 @@ def draw_world(random: np.random.Generator, frequency: Matrix) -> World:
 
 
 def draw_pictures(world: World, count: int, random: np.random.Generator) -> Pictures:
-    """Images whose tags are drawn independently; every tag is in at least two of them."""
+    """Images whose tags are drawn independently; every tag is in at least two of them.
+
+    Raises:
+        ValueError: there are too few images for that.
+    """
+    if 2 * len(world.frequency) > count * MOST_TAGS // 2:
+        raise ValueError(f"{count} images are too few for {len(world.frequency)} tags")
     present = _tags(random, count, world.frequency)
     shown = np.stack([_regions(random, row) for row in present])
     noise = random.standard_normal((count, CHANNELS, SIDE * SIDE), dtype=np.float32)
@@ -138,12 +146,17 @@ def _distinct(random: np.random.Generator, count: int) -> Matrix:
 
 
 def _tags(random: np.random.Generator, count: int, frequency: Matrix) -> Mask:
-    """[count, C]; an image has one tag at least."""
+    """[count, C]; an image has one tag at least and MOST_TAGS at most, a tag two images at least."""
     present: Mask = random.random((count, len(frequency))) < frequency
-    for tag in np.flatnonzero(present.sum(axis=0) < 2):
-        present[random.choice(count, size=2, replace=False), tag] = True
     for image in np.flatnonzero(~present.any(axis=1)):
         present[image, random.integers(len(frequency))] = True
+    for image in np.flatnonzero(present.sum(axis=1) > MOST_TAGS):
+        tags = random.permutation(np.flatnonzero(present[image]))
+        present[image, tags[MOST_TAGS:]] = False
+    for tag in np.flatnonzero(present.sum(axis=0) < 2):
+        others = np.flatnonzero(~present[:, tag])
+        fewest = others[np.argsort(present.sum(axis=1)[others], kind="stable")]
+        present[fewest[: 2 - present[:, tag].sum()], tag] = True
     return present
 
 

@@ -9,8 +9,10 @@ from mlzoo import DatasetSpec, EvaluatorSpec, ModelSpec, Paper, hookimpl
 from mlzoo_biam.baselines import baselines
 from mlzoo_biam.metric_specs import METRICS, POOLED_METRICS
 from mlzoo_biam.nus_wide_spec import nus_wide
+from mlzoo_biam.open_images_spec import open_images
 from mlzoo_biam.presets import presets
 from mlzoo_biam.published import published
+from mlzoo_biam.tagged_images_spec import tagged_images
 
 TASK = "multilabel-zero-shot"
 
@@ -44,6 +46,13 @@ def mlzoo_models() -> Iterator[ModelSpec]:
         default_dataset="digit-mosaics",
         presets=presets(),
         published=tuple(published()),
+        figures={
+            name: f"mlzoo_biam.figures:{name}"
+            for name in ("training", "precision_recall", "region_maps")
+        },
+        predict="mlzoo_biam.predict:predict",
+        predict_config="mlzoo_biam.predict_config:PredictOptions",
+        weights="mlzoo_biam.weights:import_weights",
     )
     yield from baselines(TASK)
 
@@ -51,7 +60,17 @@ def mlzoo_models() -> Iterator[ModelSpec]:
 @hookimpl
 def mlzoo_datasets() -> Iterator[DatasetSpec]:
     """Mosaics of digits, NUS-WIDE, Open Images, and one's own."""
+    yield DatasetSpec(
+        name="digit-mosaics",
+        summary="mosaics of handwritten digits in four styles: 32 seen and 8 unseen tags",
+        task=TASK,
+        load="mlzoo_biam.digit_mosaics:load",
+        config="mlzoo_biam.dataset_config:MosaicOptions",
+        embedded=True,
+    )
     yield nus_wide(TASK)
+    yield open_images(TASK)
+    yield tagged_images(TASK)
 
 
 @hookimpl

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +22,18 @@ from mlzoo_biam.nus_labels import sparse_labels
 from mlzoo_biam.packing import check_finite, finish, part_folder, shapes
 from mlzoo_biam.prepare_nus import label_facts, require_space
 from mlzoo_biam.prepare_nus_config import PrepareNusWideOptions
-from mlzoo_biam.projection import WIDTH, Projection
+from mlzoo_biam.projection import Projection
 from mlzoo_biam.store import REGIONS, SCENE, check_names
 
 Floats = npt.NDArray[np.float32]
-SceneOf = Callable[[Floats], Floats]
+
+
+class SceneOf(Protocol):
+    """Makes the global feature [n, width] of regions [n, D, S]."""
+
+    width: int
+
+    def __call__(self, regions: Floats) -> Floats: ...
 
 
 def prepare_h5(
@@ -67,23 +74,23 @@ def prepare_h5(
             "scene": options.scene,
             "names": listed.name if listed else "h5",
         }
-        sizes = shapes(first.shape[0], first.shape[1], WIDTH)
+        scene_of = scene_reader(options, first.shape[0], grid)
+        sizes = shapes(first.shape[0], first.shape[1], scene_of.width)
         with PartWork.opened(
             part_folder(root / part), _identity(path, names, options), sizes
         ) as work:
             row_bytes = 4 * sum(prod(shape) for shape in sizes.values())
             require_space(root, row_bytes * (len(names) - work.done))
-            scene_of = scene_reader(options, first.shape[0], grid)
             _append_all(work, official, names, scene_of, options.batch_size, progress)
             finish(work, root / part, names, grid, labels=labels, facts=facts)
     return {"images": len(names), **facts, **label_facts(labels, words, ())}
 
 
 def scene_reader(options: PrepareNusWideOptions, channels: int, grid: tuple[int, int]) -> SceneOf:
-    """What makes the global feature [n, 4096] of regions [n, D, S]."""
+    """As the options ask for it; raises DataError where VGG-19's weights are not for such regions."""
     if options.scene == "projection":
         return Projection(channels)
-    from mlzoo.backbones.scene import SceneHead
+    from mlzoo.backbones import SceneHead
 
     assert options.weights is not None
     head = SceneHead(options.weights, device=options.device, batch_size=options.batch_size)

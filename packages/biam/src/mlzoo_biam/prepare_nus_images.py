@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
-from mlzoo.backbones import extract
-from mlzoo.backbones.extraction import Extracted, write_unreadable
+from mlzoo.backbones import BACKBONES, WHOLE, Extracted, extract, write_unreadable
 from mlzoo.progress import Progress
 from mlzoo_biam.nus_archive import Archive, read_part
 from mlzoo_biam.nus_files import Vocabulary, path_of
@@ -17,7 +17,6 @@ from mlzoo_biam.prepare_nus_config import PrepareNusWideOptions
 from mlzoo_biam.store import REGIONS, PackedFeatures
 
 BACKBONE = "vgg19"
-ROW_BYTES = 4 * (512 * 196 + 4096)
 
 
 def prepare_images(
@@ -41,12 +40,15 @@ def prepare_images(
     """
     assert options.images is not None
     assert options.weights is not None
-    labels = read_part(archive, part, words)
-    images = image_folder(options.images, labels.names[0])
-    files = [listed_file(images, name) for name in labels.names]
+    dense = read_part(archive, part, words)
+    listed_names, repaired, labels = dense.names, dense.repaired, sparse_labels(dense.dense)
+    del dense
+    images = image_folder(options.images, listed_names[0])
+    files = [listed_file(images, name) for name in listed_names]
     work = part_folder(root / part)
     if not work.exists():
-        require_space(root, ROW_BYTES * len(files))
+        row_bytes = 4 * sum(prod(shape) for shape in BACKBONES[BACKBONE].outputs().values())
+        require_space(root, row_bytes * len(files))
     progress.message(f"images of {part}:")
     found = extract(
         BACKBONE,
@@ -54,14 +56,15 @@ def prepare_images(
         files,
         work,
         root=images,
+        preprocessing=WHOLE,
         batch_size=options.batch_size,
         device=options.device,
         processes=options.processes,
         progress=progress,
     )
     listed = _list_unreadable(root / f"{part}.unreadable.csv", found)
-    names = [labels.names[row] for row in found.rows]
-    own = sparse_labels(labels.dense[found.rows])
+    names = [listed_names[row] for row in found.rows]
+    own = labels.subset(found.rows)
     side = round(found.arrays[REGIONS].shape[2] ** 0.5)
     facts = {"from": "images", "scene": BACKBONE, **listed}
     write_beside(found.store, len(names), names, (side, side), labels=own, facts=facts)
@@ -69,7 +72,7 @@ def prepare_images(
     return {
         "images": len(PackedFeatures(root / part)),
         **facts,
-        **label_facts(own, words, labels.repaired),
+        **label_facts(own, words, repaired),
     }
 
 

@@ -14,6 +14,8 @@ _SEED = 4096
 class Projection:
     """max(0, mean over regions · G), G a fixed random matrix [channels, 4096]."""
 
+    width = WIDTH
+
     def __init__(self, channels: int) -> None:
         random = np.random.default_rng(_SEED)
         matrix = random.standard_normal((channels, WIDTH), dtype=np.float32)

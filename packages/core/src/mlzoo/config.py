@@ -143,10 +143,16 @@ class OptionSet:
     """The options of one model on one dataset, under one flat set of keys.
 
     A dataset's option whose name the model or the run already has is offered as ``data_NAME``.
+
+    Args:
+        run: whether the options of a run are among them.
     """
 
-    def __init__(self, model: type[Config], dataset: type[Config] | None) -> None:
-        self.classes: dict[Owner, type[Config]] = {"run": RunOptions, "model": model}
+    def __init__(
+        self, model: type[Config], dataset: type[Config] | None, *, run: bool = True
+    ) -> None:
+        self.classes: dict[Owner, type[Config]] = {"run": RunOptions} if run else {}
+        self.classes["model"] = model
         if dataset is not None:
             self.classes["dataset"] = dataset
 
@@ -182,7 +188,7 @@ class OptionSet:
             key: getattr(built[option.owner], option.name) for key, option in self.options.items()
         }
         return Options(
-            run=built["run"],  # type: ignore[arg-type]
+            run=built.get("run") or RunOptions.model_validate({}),  # type: ignore[arg-type]
             model=built["model"],
             dataset=built.get("dataset"),
             values={key: _plain(value) for key, value in values.items()},

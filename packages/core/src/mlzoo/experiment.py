@@ -1,4 +1,4 @@
-"""Glue of dataset, model and evaluators: run, resume, evaluate, predict."""
+"""Glue of dataset, model and evaluators: run, resume, evaluate, predict, import weights."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from mlzoo.config import Config, Layer, OptionSet
 from mlzoo.contracts import Model, TaskData
 from mlzoo.errors import DataError, MlzooError, PluginError, RunError, UsageError
+from mlzoo.importing import imported
 from mlzoo.job import process_count
 from mlzoo.launch import launch
 from mlzoo.machine import Machine, choose_device
-from mlzoo.planning import Plan, load, make_plan, plan_of
+from mlzoo.planning import Plan, load, make_plan, plan_of, predict_options
+from mlzoo.plugins import Registered
 from mlzoo.prediction import Columns, checked_columns
 from mlzoo.progress import Progress, default_progress
 from mlzoo.registry import registry, resolve
@@ -194,6 +197,49 @@ def _read(told: str | Interrupted) -> Result:
     return _result(record.directory, record.results)
 
 
+def import_weights(
+    model: str,
+    file: Path | str,
+    *,
+    dataset: str | None = None,
+    preset: str | None = None,
+    config: Path | str | None = None,
+    device: str = "auto",
+    data_dir: Path | str | None = None,
+    out: Path | str = DEFAULT_OUT,
+    figures: bool = True,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Result:
+    """Make a finished run of weights that others have published: score them and keep everything.
+
+    The arguments are those of :func:`run`; data and options must be those that the weights were made
+    for. The selection rule of the results is ``imported``.
+
+    Args:
+        file: the weights; the model's page says which it reads.
+
+    Raises:
+        UsageError: the model imports no weights, or a wrong name or value.
+        DataError: data or the file is missing or damaged.
+        CheckpointError: the weights do not fit.
+        PluginError: the model breaks the contract of ``weights``.
+        RunError: the run cannot be written. Whatever is raised, no run is left behind.
+    """
+    plan = make_plan(
+        model,
+        dataset,
+        preset=preset,
+        config_file=Path(config) if config else None,
+        options=options,
+        data_dir=Path(data_dir) if data_dir else None,
+    )
+    found = imported(
+        plan, Path(file), out=Path(out), device=device, figures=figures, progress=progress
+    )
+    return _result(*found)
+
+
 def evaluate(
     directory: Path | str,
     *,
@@ -242,6 +288,7 @@ def predict(
     device: str = "auto",
     data_dir: Path | str | None = None,
     progress: Progress | None = None,
+    **options: Any,
 ) -> Columns:
     """Predict new inputs with a finished run's selected weights: columns of equal length by name.
 
@@ -253,9 +300,11 @@ def predict(
         device: as in :func:`run`.
         data_dir: where the run's own data now lies.
         progress: where warnings go; standard error if omitted.
+        **options: of the model's prediction; ``mlzoo predict RUN --help`` lists them.
 
     Raises:
-        UsageError: the model cannot predict new inputs, or there is no such input.
+        UsageError: the model cannot predict new inputs, there is no such input or option, or a value
+            that does not fit.
         RunError: the run is not done, or its data has changed.
         DataError: the run's data or an input is missing or damaged.
         PluginError: the model breaks the contract of ``predict``.
@@ -266,6 +315,7 @@ def predict(
     plan = plan_of(record, Path(data_dir) if data_dir else None)
     if plan.model.predict is None:
         raise UsageError(f"{plan.model.name} does not predict new inputs.")
+    chosen = _predict_options(plan.model_entry, options)
     paths = [Path(path) for path in inputs]
     if absent := [str(path) for path in paths if not path.exists()]:
         raise UsageError(f"there is no input {', '.join(absent)}.")
@@ -278,13 +328,25 @@ def predict(
             raise
         predictor = resolve(plan.model.predict, plan.model_entry.plugin)
         try:
-            returned = predictor(model, data, paths, progress or default_progress())
+            returned = predictor(model, data, paths, progress or default_progress(), *chosen)
         except (MlzooError, OSError, MemoryError):
             raise
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             raise PluginError(f"{who} failed: {reason}", "--debug shows where.") from error
     return checked_columns(returned, who)
+
+
+def _predict_options(entry: Registered, given: Mapping[str, Any]) -> tuple[Config, ...]:
+    """The fifth argument of ``predict``; none for a model without options of it."""
+    known = predict_options(entry)
+    if known is None:
+        if given:
+            raise UsageError(
+                f"{entry.spec.name} predicts without options, got {next(iter(given))!r}."
+            )
+        return ()
+    return (known.resolve([Layer("option", given)]).model,)
 
 
 def _finished(directory: Path | str) -> RunRecord:
@@ -313,7 +375,6 @@ def load_dataset(
         UsageError: unknown name or option.
         DataError: files are missing or damaged.
     """
-    from mlzoo.config import Config, Layer, OptionSet
     from mlzoo.planning import dataset_config
 
     entry = registry().dataset(name, task)
@@ -328,6 +389,7 @@ __all__ = [
     "Result",
     "evaluate",
     "execute",
+    "import_weights",
     "load_dataset",
     "predict",
     "resume",

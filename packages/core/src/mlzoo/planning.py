@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from mlzoo.contracts import Model, TaskData
     from mlzoo.run_directory import RunRecord
 
+PREDICT_TAKES = {
+    "run", "directory", "inputs", "out", "force", "device", "data_dir", "progress", "json", "as_json",
+    "help", "debug",
+}  # fmt: skip
+"""What ``mlzoo predict`` and :func:`mlzoo.predict` take whatever the model."""
+
 Repetition: TypeAlias = tuple[tuple[str, int], ...]
 """``(("split", 7), ("seed", 0))``, or ``(("seed", 0),)`` where a dataset has no repetitions."""
 
@@ -170,6 +176,27 @@ def prepare_config(entry: Registered) -> type[Config] | None:
     """The option class of ``mlzoo data prepare`` for a dataset, if it has options."""
     ref = entry.spec.prepare_config
     return _config_class(entry, ref) if ref else None
+
+
+def download_config(entry: Registered) -> type[Config] | None:
+    """The option class of ``mlzoo data download`` for a dataset, if it has options of its own."""
+    ref = entry.spec.download_config
+    return _config_class(entry, ref) if ref else None
+
+
+def predict_options(entry: Registered) -> OptionSet | None:
+    """The options of ``mlzoo predict`` for a model, if it has some.
+
+    Raises:
+        PluginError: one has a name that the command itself uses.
+    """
+    ref = entry.spec.predict_config
+    if ref is None:
+        return None
+    options = OptionSet(_config_class(entry, ref), None, run=False)
+    for key in PREDICT_TAKES & options.options.keys():
+        raise PluginError(f"{entry.plugin}: {ref} has an option {key!r}, which predict has itself.")
+    return options
 
 
 def _config_class(entry: Registered, ref: str) -> type[Config]:

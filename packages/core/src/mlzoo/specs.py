@@ -18,6 +18,12 @@ Ref: TypeAlias = str
 Selection: TypeAlias = Literal["val", "last", "test"]
 """How the epoch that is scored was chosen; ``test`` is offered and always labelled."""
 
+Role: TypeAlias = Literal["needed", "raw", "made"]
+"""Of a file: a run needs it; ``prepare`` alone reads it; a run needs it, and ``prepare`` makes it."""
+
+IMPORTED = "imported"
+"""In place of a rule, for weights that were not trained here (``mlzoo weights import``)."""
+
 Precision: TypeAlias = Literal["32", "bf16", "fp16"]
 """Of training; scores are always computed in 32 bits."""
 
@@ -59,6 +65,8 @@ class Paper:
 class Published:
     """One number as printed in a paper. ``verified`` is true only if somebody saw it in ``source``.
 
+    ``selection`` is the rule by which its epoch was chosen: ``val``, ``last``, ``test`` or ``unknown``;
+    ``imported`` for a number that published weights themselves give.
     ``options`` are those under which it was reached, where that is not the dataset's preset, e.g.
     ``{"features": "finetuned"}``.
     """
@@ -82,6 +90,8 @@ class DataFile:
         path: where it lies; the name's ending says what kind of archive it is.
         template: the path as it follows from the dataset's options, e.g. ``"{features}.mat"``, where
             they decide; ``path`` is what their defaults give.
+        role: ``raw`` is fetched and verified like the others, but a run does without it; ``made`` is
+            never fetched: ``mlzoo data prepare`` makes it.
         size: in bytes.
         sha256: its digest in hexadecimal.
         url: given only where the file may be linked; http or https.
@@ -95,6 +105,7 @@ class DataFile:
     path: str
     template: str = ""
     layout: str = ""
+    role: Role = "needed"
     size: int | None = None
     sha256: str | None = None
     url: str | None = None
@@ -143,6 +154,10 @@ class DatasetSpec:
             returns facts of what was made (JSON values).
         prepare_config: Ref to the pydantic class of the options of ``prepare``, or None: it then gets
             None.
+        download: Ref like ``prepare``, for what ``mlzoo data download`` fetches beyond the files, such
+            as a million images of a list; called after the files, and what it does its options say.
+            Whatever it fetches is whole or not there, and the same call goes on after a stop.
+        download_config: Ref to the pydantic class of the options of ``download``, or None.
         doctor: Ref ``(root: Path, options: Config) -> Sequence[Finding]`` for ``mlzoo data doctor``:
             which variant a copy is, what it may be compared with and what is wrong with it. Without
             one, the files are looked for and loaded.
@@ -163,6 +178,8 @@ class DatasetSpec:
     files: tuple[DataFile, ...] = ()
     prepare: Ref | None = None
     prepare_config: Ref | None = None
+    download: Ref | None = None
+    download_config: Ref | None = None
     doctor: Ref | None = None
     demo: Ref | None = None
     embedded: bool = False
@@ -180,6 +197,8 @@ class DatasetSpec:
             config=self.config,
             prepare=self.prepare,
             prepare_config=self.prepare_config,
+            download=self.download,
+            download_config=self.download_config,
             doctor=self.doctor,
             demo=self.demo,
         )
@@ -203,7 +222,13 @@ class ModelSpec:
             columns of equal length, one row a sample, of finite numbers, truth values or text. The
             model has its selected weights, ``data`` is what it was trained with; ``progress.message``
             takes what the person should know. It must not read a label.
-        weights: Ref that imports official checkpoints.
+        predict_config: Ref to the pydantic class of the options of ``predict``, which then gets them as
+            its fifth argument ``options``; or None.
+        weights: Ref ``(file: Path, model: Model, data: TaskData, progress: Progress) ->
+            Mapping[str, object]`` for ``mlzoo weights import``: fills the model, which was just built for
+            ``data``, with the weights of a file that others have published, all of them or none, and
+            returns facts of the file (JSON values). It raises CheckpointError or DataError with the
+            keys that are missing, unknown or mis-shaped. The file is hostile.
         deterministic: nothing in it is drawn at random: every seed gives the same weights.
         budget: one line of measured time and memory.
     """
@@ -219,6 +244,7 @@ class ModelSpec:
     published: tuple[Published, ...] = ()
     figures: Mapping[str, Ref] = field(default_factory=dict)
     predict: Ref | None = None
+    predict_config: Ref | None = None
     weights: Ref | None = None
     deterministic: bool = False
     budget: str = ""
@@ -230,8 +256,11 @@ class ModelSpec:
             config=self.config,
             factory=self.factory,
             predict=self.predict,
+            predict_config=self.predict_config,
             weights=self.weights,
         )
+        if self.predict_config is not None and self.predict is None:
+            raise ValueError("ModelSpec predict_config needs a predict")
         _check_ref(self, **{f"figures[{name!r}]": ref for name, ref in self.figures.items()})
         object.__setattr__(self, "presets", MappingProxyType(dict(self.presets)))
         object.__setattr__(self, "figures", MappingProxyType(dict(self.figures)))
@@ -283,8 +312,10 @@ Spec: TypeAlias = DatasetSpec | ModelSpec | EvaluatorSpec
 
 def refs_of(spec: Spec) -> Iterator[tuple[str, Ref]]:
     """Every Ref of a spec with the name of its field."""
-    datasets = ("load", "config", "prepare", "prepare_config", "doctor", "demo")
-    for name in (*datasets, "factory", "predict", "weights", "score"):
+    prepared = ("prepare", "prepare_config", "download", "download_config")
+    datasets = ("load", "config", *prepared, "doctor", "demo")
+    models = ("factory", "predict", "predict_config", "weights")
+    for name in (*datasets, *models, "score"):
         ref = getattr(spec, name, None)
         if ref is not None:
             yield name, ref

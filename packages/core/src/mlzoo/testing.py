@@ -48,7 +48,10 @@ def check_refs(entry: Registered) -> None:
 
 def check_options(entry: Registered) -> None:
     """Options are described, typed as ``Config``, and few enough to read."""
-    for ref in (entry.spec.config, getattr(entry.spec, "prepare_config", None)):
+    from mlzoo.planning import predict_options
+
+    fields = ("config", "prepare_config", "download_config", "predict_config")
+    for ref in (getattr(entry.spec, field, None) for field in fields):
         if ref is None:
             continue
         cls = resolve(ref, entry.plugin)
@@ -56,6 +59,8 @@ def check_options(entry: Registered) -> None:
         assert len(cls.model_fields) <= MOST_OPTIONS, f"{cls.__name__} has too many options"
         for name, field in cls.model_fields.items():
             assert field.description, f"option {name} of {cls.__name__} has no description"
+    if isinstance(entry.spec, ModelSpec):
+        predict_options(entry)
 
 
 def check_presets(entry: Registered) -> None:
@@ -88,7 +93,7 @@ def check_published(entry: Registered) -> None:
     for number in spec.published:
         assert number.metric in metrics, f"{spec.name}: no metric {number.metric!r}"
         assert number.source, f"{spec.name}: {number.metric} names no source"
-        known = number.selection in ("val", "last", "test", "unknown")
+        known = number.selection in ("val", "last", "test", "imported", "unknown")
         assert known, f"{spec.name}: {number.metric} has the unknown selection {number.selection!r}"
 
 

@@ -5,21 +5,31 @@ Needs torch, and Pillow to read images: the extras ``mlzoo-core[torch,images]``.
 
 from __future__ import annotations
 
-from mlzoo.backbones.extraction import Extracted, Unreadable, extract
-from mlzoo.backbones.images import Preprocessing, read_image
+from mlzoo.backbones.extraction import Extracted, Unreadable, extract, write_unreadable
+from mlzoo.backbones.images import IMAGENET, WHOLE, Preprocessing, read_image
+from mlzoo.backbones.part_work import PartWork
 from mlzoo.backbones.registry import BACKBONES, Backbone
 from mlzoo.backbones.resnet import ResNet, resnet
+from mlzoo.backbones.scene import SceneHead
+from mlzoo.backbones.vgg import VGG, vgg
 from mlzoo.backbones.weights import load_weights
 
 __all__ = [
     "BACKBONES",
+    "IMAGENET",
+    "VGG",
+    "WHOLE",
     "Backbone",
     "Extracted",
+    "PartWork",
     "Preprocessing",
     "ResNet",
+    "SceneHead",
     "Unreadable",
     "extract",
     "load_weights",
     "read_image",
     "resnet",
+    "vgg",
+    "write_unreadable",
 ]

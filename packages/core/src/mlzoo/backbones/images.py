@@ -1,8 +1,9 @@
 """From an image file to the numbers that published ImageNet weights were trained to see.
 
-As torchvision documents it for its ``IMAGENET1K_V1`` weights: RGB; the short side resized to 256
-pixels, bilinear with antialiasing; the middle 224×224; values divided by 255, the mean subtracted,
-divided by the standard deviation. Orientation tags (EXIF) are not looked at, as there.
+:data:`IMAGENET` is as torchvision documents it for its ``IMAGENET1K_V1`` weights: RGB; the short side
+resized to 256 pixels, bilinear with antialiasing; the middle 224×224; values divided by 255, the mean
+subtracted, divided by the standard deviation. Orientation tags (EXIF) are not looked at, as there.
+:data:`WHOLE` cuts nothing off: all of an image becomes 224×224, whatever its shape.
 """
 
 from __future__ import annotations
@@ -33,12 +34,13 @@ class Preprocessing:
     """How an image is made ready.
 
     Attributes:
-        resize: length of the short side in pixels; the long side is rounded down.
-        crop: side of the square cut from the middle.
+        resize: length of the short side in pixels; the long side is rounded down. None: the whole image
+            is resized to the square, so that its proportions change.
+        crop: side of the square, cut from the middle where there is more.
         mean, std: of the channels red, green and blue, of values from 0 to 1.
     """
 
-    resize: int = 256
+    resize: int | None = 256
     crop: int = 224
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
@@ -53,9 +55,12 @@ class Preprocessing:
 IMAGENET = Preprocessing()
 """What torchvision's ``IMAGENET1K_V1`` weights were trained to see."""
 
+WHOLE = Preprocessing(resize=None)
+"""All of the image, for features whose places are places of the image."""
+
 
 def read_image(path: Path, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
-    """The middle of an image as uint8 [crop, crop, 3].
+    """The square of an image as uint8 [crop, crop, 3].
 
     Raises:
         ValueError: it cannot be read whole, or has more than 8 bits a channel; says why.
@@ -65,7 +70,7 @@ def read_image(path: Path, preprocessing: Preprocessing) -> npt.NDArray[np.uint8
         with image_module.open(path, formats=FORMATS) as image:
             if image.mode not in PLAIN_MODES:
                 raise ValueError(f"pixels of mode {image.mode}, expected 8 bits a channel")
-            pixels = np.asarray(_middle(image.convert("RGB"), preprocessing))
+            pixels = np.asarray(_square(image.convert("RGB"), preprocessing))
     except FileNotFoundError as error:
         raise ValueError("there is no such file") from error
     except image_module.UnidentifiedImageError as error:
@@ -79,14 +84,17 @@ def read_image(path: Path, preprocessing: Preprocessing) -> npt.NDArray[np.uint8
     return pixels
 
 
-def _middle(image: Any, how: Preprocessing) -> Any:
+def _square(image: Any, how: Preprocessing) -> Any:
+    bilinear = pillow().Resampling.BILINEAR  # with antialiasing
+    if how.resize is None:
+        return image.resize((how.crop, how.crop), bilinear)
     width, height = image.size
     short = min(width, height)
     if max(width, height) > LONGEST * short:
         raise ValueError(f"{width}×{height} pixels, expected sides of at most {LONGEST} to 1")
     size = tuple(how.resize if side == short else how.resize * side // short for side in image.size)
     left, top = (round((side - how.crop) / 2) for side in size)
-    resized = image.resize(size, pillow().Resampling.BILINEAR)  # with antialiasing
+    resized = image.resize(size, bilinear)
     return resized.crop((left, top, left + how.crop, top + how.crop))
 
 

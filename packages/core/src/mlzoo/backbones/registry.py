@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from mlzoo.backbones.images import IMAGENET, Preprocessing
-from mlzoo.backbones.resnet import DESIGNS, resnet
+from mlzoo.backbones.resnet import DESIGNS as RESNETS
+from mlzoo.backbones.resnet import described as described_by_resnet
+from mlzoo.backbones.resnet import resnet
+from mlzoo.backbones.vgg import DESIGNS as VGGS
+from mlzoo.backbones.vgg import described as described_by_vgg
+from mlzoo.backbones.vgg import vgg
 from mlzoo.errors import UsageError, did_you_mean
 
 
@@ -18,32 +25,40 @@ class Backbone:
     """One network that turns images into features.
 
     Attributes:
+        name: of it.
         build: the network with fresh weights, for a number of classes.
-        features: of that network and normalised images [B, 3, H, W], the features [B, width].
-        width: of the features.
+        describe: of that network and normalised images [B, 3, H, W], the outputs by name, each with a
+            row for each image.
         head: the layer that alone depends on the number of classes, as state dicts name it.
         preprocessing: what the published weights were trained to see.
     """
 
+    name: str
     build: Callable[[int], nn.Module]
-    features: Callable[[nn.Module, Tensor], Tensor]
-    width: int
-    head: str = "fc"
+    describe: Callable[[Any, Tensor], Mapping[str, Tensor]]
+    head: str
     preprocessing: Preprocessing = IMAGENET
 
+    def outputs(self, side: int = IMAGENET.crop) -> dict[str, tuple[int, ...]]:
+        """The shape of each output of one square image; nothing is computed to find out."""
+        with torch.device("meta"), torch.no_grad():
+            described = self.describe(self.build(1).eval(), torch.empty(1, 3, side, side))
+        return {name: tuple(output.shape[1:]) for name, output in described.items()}
 
-def _pooled(network: nn.Module, images: Tensor) -> Tensor:
-    features: Tensor = network.features(images)  # type: ignore[operator]
-    return features
+
+def _resnet(name: str) -> Backbone:
+    build = partial(resnet, name)
+    return Backbone(name=name, build=build, describe=described_by_resnet, head="fc")
+
+
+def _vgg(name: str) -> Backbone:
+    build = partial(vgg, name)
+    return Backbone(name=name, build=build, describe=described_by_vgg, head="classifier.6")
 
 
 BACKBONES: dict[str, Backbone] = {
-    name: Backbone(
-        build=partial(resnet, name),
-        features=_pooled,
-        width=2048 if design.bottleneck else 512,
-    )
-    for name, design in DESIGNS.items()
+    **{name: _resnet(name) for name in RESNETS},
+    **{name: _vgg(name) for name in VGGS},
 }
 
 

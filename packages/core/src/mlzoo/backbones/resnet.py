@@ -142,3 +142,8 @@ class ResNet(nn.Module):
 def resnet(name: str, classes: int = CLASSES) -> ResNet:
     """A network with fresh weights, in training mode; ``name`` is a key of :data:`DESIGNS`."""
     return ResNet(DESIGNS[name], classes)
+
+
+def described(network: ResNet, images: Tensor) -> dict[str, Tensor]:
+    """``features`` [B, width] of normalised images [B, 3, H, W]."""
+    return {"features": network.features(images)}

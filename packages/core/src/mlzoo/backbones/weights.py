@@ -33,13 +33,17 @@ def load_weights(path: Path, name: str) -> nn.Module:
             shape, or with values that are not finite.
         UsageError: no such backbone.
     """
-    chosen = backbone(name)
+    return read_weights(path, backbone(name))
+
+
+def read_weights(path: Path, chosen: Backbone) -> nn.Module:
+    """The same of a backbone that need not have a name in :data:`mlzoo.backbones.BACKBONES`."""
     existing(path)
     try:
         state = load_checkpoint(path)
         _check_tensors(state, path)
         if not _fits(state, chosen):
-            _refuse_another(state, name, path)
+            _refuse_another(state, chosen.name, path)
         network = chosen.build(_classes(state, chosen))
         counters = {key: t for key, t in network.state_dict().items() if key.endswith(COUNTER)}
         load_strict(network, {**counters, **state}, str(path))

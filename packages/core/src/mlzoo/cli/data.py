@@ -117,7 +117,7 @@ def verify(name: str, data_dir: Path | None, as_json: bool) -> None:
         files = [{"path": f.file.path, "state": f.state, "found": f.found} for f in found]
         print_json({"files": files, "ok": ok})
     else:
-        rows = [[f.file.path, human_size(f.file.size), f.state] for f in found]
+        rows = [[f.file.path, human_size(f.file.size), f.told] for f in found]
         print_table(
             ["file", "size", "state"], rows, title=str(dataset_folder(root, entry.spec.name))
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -97,7 +97,8 @@ def _files(spec: DatasetSpec, folder: Path, options: Config | None) -> list[Find
     findings = []
     for found in status_in(replace(spec, files=files), folder):
         if found.ok:
-            findings.append(Finding("ok", found.file.path, found.state))
+            level: Literal["ok", "note"] = "note" if found.optional else "ok"
+            findings.append(Finding(level, found.file.path, found.told))
         else:
             size = f", expected {human_size(found.file.size)}" if found.file.size else ""
             text = f"{found.state}{size}"

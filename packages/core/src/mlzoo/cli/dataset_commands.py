@@ -55,6 +55,8 @@ def dataset_command(
     config: type[Config] | None,
     callback: Callable[..., None],
     params: Sequence[click.Parameter] = (),
+    *,
+    run: bool = True,
 ) -> click.Command:
     """A command with the options of a config class.
 
@@ -64,11 +66,12 @@ def dataset_command(
         callback: called with the entry, the valid options (or None), and by name ``data_dir``,
             ``as_json`` and whatever ``params`` give.
         params: further parameters.
+        run: whether a run takes part, whose options then have the first right to a name.
     """
     from mlzoo.cli.options import OptionsCommand, config_options, given_values
     from mlzoo.config import Config, Layer, OptionSet
 
-    options = OptionSet(Config, config)
+    options = OptionSet(Config, config, run=run)
     own = [
         option
         for option in config_options(options, options.resolve([]), "none", entry.spec.name)

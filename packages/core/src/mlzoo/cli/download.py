@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlzoo.cli.byte_progress import byte_progress, checking
-from mlzoo.cli.output import installed, json_option, print_json, print_table
+from mlzoo.cli.dataset_commands import DatasetGroup, dataset_command, fact_rows
+from mlzoo.cli.output import print_json, print_table
 from mlzoo.data.manifest import human_size
 from mlzoo.errors import UsageError
+from mlzoo.plugins import Registered
 
 if TYPE_CHECKING:
+    from mlzoo.config import Config
     from mlzoo.data.download import Outcome
     from mlzoo.data.download_plan import DownloadPlan, Step
     from mlzoo.data.transfer import Patience
@@ -22,24 +25,43 @@ UNASKED_BYTES = 1_000_000_000
 """What is fetched without ``--yes`` when there is no terminal to ask in."""
 
 
-@click.command()
-@click.argument("name")
-@click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="data root  [MLZOO_DATA or the user's data folder]",
-)
-@click.option("--yes", "-y", is_flag=True, help="Do not ask, whatever the size.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@click.option("--replace", is_flag=True, help="Replace files that are there and are wrong.")
-@click.option("--keep-archives", is_flag=True, help="Keep archives after unpacking them.")
-@click.option(
-    "--timeout", type=click.FloatRange(0.1), default=30.0, help="seconds of silence  [30]"
-)
-@click.option("--attempts", type=click.IntRange(1), default=5, help="in a row for each file  [5]")
-@json_option
-def download(
-    name: str,
+class _DownloadGroup(DatasetGroup):
+    def command_of(self, entry: Registered) -> click.Command:
+        from mlzoo.planning import download_config
+
+        return dataset_command(entry, download_config(entry), _download, _params(), run=False)
+
+
+def _params() -> list[click.Parameter]:
+    return [
+        click.Option(["--yes", "-y"], is_flag=True, help="Do not ask, whatever the size."),
+        click.Option(["--dry-run"], is_flag=True, help="Only say what would be done."),
+        click.Option(
+            ["--replace"], is_flag=True, help="Replace files that are there and are wrong."
+        ),
+        click.Option(["--keep-archives"], is_flag=True, help="Keep archives after unpacking them."),
+        click.Option(
+            ["--timeout"], type=click.FloatRange(0.1), default=30.0, help="seconds of silence  [30]"
+        ),
+        click.Option(
+            ["--attempts"], type=click.IntRange(1), default=5, help="in a row for each file  [5]"
+        ),
+    ]
+
+
+@click.group(cls=_DownloadGroup, subcommand_metavar="NAME [OPTIONS]")
+def download() -> None:
+    """Fetch the files of the dataset NAME that are missing, and unpack its archives.
+
+    Sizes are shown first. What was interrupted goes on with the same command. Without a terminal
+    nothing is asked: up to 1 GB is fetched, more only with --yes. Exit 1 if files are still missing.
+    """
+
+
+def _download(
+    entry: Registered,
+    options: Config | None,
+    *,
     data_dir: Path | None,
     yes: bool,
     dry_run: bool,
@@ -49,19 +71,14 @@ def download(
     attempts: int,
     as_json: bool,
 ) -> None:
-    """Fetch the files of the dataset NAME that are missing, and unpack its archives.
-
-    Sizes are shown first. What was interrupted goes on with the same command. Without a terminal
-    nothing is asked: up to 1 GB is fetched, more only with --yes. Exit 1 if files are still missing.
-    """
     from mlzoo.data.download_plan import check_space, plan_download
     from mlzoo.data.root import data_root
     from mlzoo.data.transfer import Patience
 
-    spec = installed().dataset(name).spec
-    if spec.embedded or not spec.files:
+    spec = entry.spec
+    if spec.embedded or not (spec.files or spec.download):
         empty = {"files": [], "ok": True}
-        print_json(empty) if as_json else click.echo(f"{name} needs no files")
+        print_json(empty) if as_json else click.echo(f"{spec.name} needs no files")
         return
     patience = Patience(timeout=timeout, attempts=attempts)
     root = data_root(data_dir)
@@ -79,9 +96,34 @@ def download(
     if not yes:
         _ask(plan)
     outcomes = _carry_out(plan, replace, keep_archives, patience)
-    _show_outcomes(plan, outcomes, as_json)
-    if not all(outcome.ok for outcome in outcomes):
+    if not as_json:
+        _show_outcomes(plan, outcomes)
+    ok = all(outcome.ok for outcome in outcomes)
+    facts = _fetch_more(entry, options, plan.folder, as_json)
+    if as_json:
+        files = [_outcome_json(outcome) for outcome in outcomes]
+        more = {} if spec.download is None else {"fetched": facts}
+        print_json({"folder": str(plan.folder), "files": files, "ok": ok, **more})
+    elif facts:
+        print_table(["fact", "value"], fact_rows(facts), title=f"in {plan.folder}")
+    if not ok:
         raise click.exceptions.Exit(1)
+
+
+def _fetch_more(
+    entry: Registered, options: Config | None, folder: Path, quiet: bool
+) -> dict[str, Any]:
+    """What the dataset fetches beside its files, and the facts of it."""
+    from mlzoo.progress import default_progress
+    from mlzoo.registry import resolve
+    from mlzoo.signals import as_interrupt
+
+    if entry.spec.download is None:
+        return {}
+    fetch = resolve(entry.spec.download, entry.plugin)
+    folder.mkdir(parents=True, exist_ok=True)
+    with as_interrupt():
+        return dict(fetch(folder, options, default_progress(quiet)))
 
 
 def _carry_out(
@@ -122,6 +164,8 @@ def _show_plan(plan: DownloadPlan) -> None:
 
 
 def _todo(step: Step) -> str:
+    if step.action == "prepare":
+        return "made by mlzoo data prepare"
     if step.action == "keep":
         return "there" if step.found.state == "present" else f"there, {step.found.state}"
     if step.action == "in the way":
@@ -150,12 +194,7 @@ def _ask(plan: DownloadPlan) -> None:
         )
 
 
-def _show_outcomes(plan: DownloadPlan, outcomes: list[Outcome], as_json: bool) -> None:
-    if as_json:
-        files = [_outcome_json(outcome) for outcome in outcomes]
-        ok = all(outcome.ok for outcome in outcomes)
-        print_json({"folder": str(plan.folder), "files": files, "ok": ok})
-        return
+def _show_outcomes(plan: DownloadPlan, outcomes: list[Outcome]) -> None:
     worked = {step.file for step in plan.work}
     for outcome in outcomes:
         path = outcome.file.path
@@ -165,7 +204,9 @@ def _show_outcomes(plan: DownloadPlan, outcomes: list[Outcome], as_json: bool) -
             click.echo(f"{path}: unverified, no checksum is declared; found {outcome.sha256}")
         elif outcome.file in worked:
             click.echo(f"{path}: verified")
-    if all(outcome.ok for outcome in outcomes):
+    if any(outcome.file.role == "made" and outcome.state == "missing" for outcome in outcomes):
+        click.echo(f"what is made of it: mlzoo data prepare {plan.spec.name}")
+    elif all(outcome.ok for outcome in outcomes):
         click.echo(f"{plan.spec.name} is complete")
 
 

@@ -9,21 +9,27 @@ from typing import Any, get_origin
 
 import click
 
-from mlzoo.cli.completion import words
+from mlzoo.cli.completion import files, words
 from mlzoo.config import Option, Options, OptionSet, unwrap
 
 _METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH"}
 
 
 class OptionsCommand(click.Command):
-    """A command whose help shows the options by owner: run, model, dataset."""
+    """A command whose help shows the options by owner: run, model, dataset.
+
+    Attributes:
+        general: heading of those that belong to nobody.
+    """
+
+    general = "Run"
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record is not None:
-                sections.setdefault(getattr(param, "section", "Run"), []).append(record)
+                sections.setdefault(getattr(param, "section", self.general), []).append(record)
         for section, records in sections.items():
             with formatter.section(f"{section} options"):
                 formatter.write_dl(records)
@@ -45,6 +51,8 @@ class ConfigOption(click.Option):
         elif option.choices:
             settings["metavar"] = "[" + "|".join(option.choices) + "]"
             settings["shell_complete"] = words(option.choices)
+        elif inner is Path:
+            settings |= {"metavar": _METAVARS[Path], "shell_complete": files}
         else:
             listed = get_origin(inner) in (list, tuple)
             settings["metavar"] = "A,B,..." if listed else _METAVARS.get(inner, "TEXT")

@@ -32,7 +32,7 @@ class _PrepareGroup(DatasetGroup):
                 if others
                 else f"Which files it needs: mlzoo data info {entry.spec.name}",
             )
-        return dataset_command(entry, prepare_config(entry), _prepare)
+        return dataset_command(entry, prepare_config(entry), _prepare, run=False)
 
 
 @click.group(cls=_PrepareGroup, subcommand_metavar="NAME [OPTIONS]")

@@ -65,8 +65,9 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether the file can be used."""
-        return self.state not in ("missing", "failed")
+        """Whether the file can be used, or need not be there."""
+        lacking = self.state == "missing" and self.file.role == "needed"
+        return self.state != "failed" and not lacking
 
 
 def download(
@@ -207,6 +208,8 @@ class _Job:
 def _left(found: FileStatus) -> Outcome:
     """The outcome of a file that nothing was done about, as it lies there now."""
     file, path = found.file, found.path
+    if found.state == "missing" and file.role == "made":
+        return Outcome(file, path, "missing")
     if found.state == "missing":
         how = file.how_to_get or "its package does not say where it is found"
         error = f"get it by hand: {how}\nIt belongs at {path}"

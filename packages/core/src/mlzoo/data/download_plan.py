@@ -16,7 +16,7 @@ from mlzoo.data.transfer import Patience, offered_size
 from mlzoo.errors import DataError, PluginError
 from mlzoo.specs import DataFile, DatasetSpec
 
-Action = Literal["keep", "fetch", "unpack", "comes unpacked", "by hand", "in the way"]
+Action = Literal["keep", "fetch", "unpack", "comes unpacked", "by hand", "prepare", "in the way"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Step:
 
     Attributes:
         found: the file and what lies there now.
-        action: what will be done; ``by hand`` and ``in the way`` are left to the person.
+        action: what will be done; ``by hand``, ``prepare`` (another command makes it) and ``in the
+            way`` are left to the person.
         size: in bytes, declared or offered by the server; None if neither says.
         done: bytes of it that an earlier call left and that will be used.
     """
@@ -93,10 +94,13 @@ def _step(
         raise PluginError(f"{file.path} is declared to unpack, but its name is no archive's.")
     wrong = found.state in ("wrong size", "wrong checksum")
     size = found.path.stat().st_size if found.path.is_file() else file.size
-    if found.ok or found.state == "packed":
-        return Step(found, "keep" if found.ok else "unpack", size)
+    there = found.ok and not found.optional
+    if there or found.state == "packed":
+        return Step(found, "keep" if there else "unpack", size)
     if wrong and not replace_existing:
         return Step(found, "in the way", file.size)
+    if file.role == "made":
+        return Step(found, "prepare", file.size)
     if file.url is None:
         inside = any(PurePosixPath(file.path).is_relative_to(place) for place in provided)
         return Step(found, "comes unpacked" if inside else "by hand", file.size)

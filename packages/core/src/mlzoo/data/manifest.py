@@ -36,8 +36,18 @@ class FileStatus:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is known to be wrong with it."""
-        return self.state in ("present", "verified", "unpacked")
+        """Whether nothing is known to be wrong with it; a raw file need not be there."""
+        return self.state in ("present", "verified", "unpacked") or self.optional
+
+    @property
+    def optional(self) -> bool:
+        """Whether it is not there and need not be."""
+        return self.state == "missing" and self.file.role == "raw"
+
+    @property
+    def told(self) -> str:
+        """The state as a person reads it."""
+        return "not there, only to prepare from" if self.optional else self.state
 
 
 def status(spec: DatasetSpec, root: Path) -> list[FileStatus]:
@@ -73,7 +83,8 @@ def require(spec: DatasetSpec, root: Path) -> None:
     Raises:
         DataError: which files are missing or of the wrong size, where they belong, how to get them.
     """
-    bad = [found for found in status(spec, root) if not found.ok]
+    needed = replace(spec, files=tuple(file for file in spec.files if file.role != "raw"))
+    bad = [found for found in status(needed, root) if not found.ok]
     if not bad:
         return
     lines = [_describe(found) for found in bad]

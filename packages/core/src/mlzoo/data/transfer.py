@@ -30,7 +30,7 @@ MAX_UNKNOWN_BYTES = 2**33
 PROGRESS_BYTES = 1 << 20
 """Having gained so much, a transfer may fail as often again."""
 
-_TRY_AGAIN = {408, 425, 429}
+TRY_AGAIN = {408, 425, 429}
 _RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
 
 Note = Callable[[str], None]
@@ -63,7 +63,7 @@ def offered_size(source: Source, patience: Patience) -> int | None:
                 timeout=patience.timeout,
                 headers={"Accept-Encoding": "identity"},
                 allow_redirects=True,
-                hooks={"response": lambda answer, **_: _check_redirect(answer, source)},
+                hooks={"response": lambda answer, **_: check_redirect(answer, source)},
             )
             return content_length(response.headers) if response.status_code == 200 else None
     except (requests.RequestException, DataError):
@@ -151,15 +151,15 @@ class _Request:
         except requests.HTTPError as error:
             raise self._refusal(error) from error
         except (requests.exceptions.SSLError, requests.TooManyRedirects) as error:
-            raise DataError(f"{self.source.url}: {_reason(error)}.") from error
+            raise DataError(f"{self.source.url}: {reason_of(error)}.") from error
         except (
             requests.ConnectionError,
             requests.Timeout,
             requests.exceptions.ChunkedEncodingError,
         ) as error:
-            raise _TransientError(f"{_reason(error)}, at {self.position:,} bytes") from error
+            raise _TransientError(f"{reason_of(error)}, at {self.position:,} bytes") from error
         except requests.RequestException as error:
-            raise DataError(f"{self.source.url}: {_reason(error)}.") from error
+            raise DataError(f"{self.source.url}: {reason_of(error)}.") from error
         except OSError as error:
             reason = "no space left" if error.errno == errno.ENOSPC else error.strerror or error
             raise DataError(f"cannot write {self.part}: {reason}.") from error
@@ -179,7 +179,7 @@ class _Request:
 
     def _answered(self, response: Response, **_: Any) -> None:
         """Look at the head of the answer, before pooch takes the body."""
-        _check_redirect(response, self.source)
+        check_redirect(response, self.source)
         if response.status_code == 200:
             self._check_head(response, content_length(response.headers))
             self._begin(Version.of(self.source.url, response))
@@ -255,13 +255,13 @@ class _Request:
             return DataError(f"{self.source.url}: {error}.")
         status = response.status_code
         words = f"the server answers {status} {responses.get(status, '')}".rstrip()
-        if status in _TRY_AGAIN or status >= 500:
+        if status in TRY_AGAIN or status >= 500:
             wait = response.headers.get("Retry-After", "")
             return _TransientError(words, float(wait) if wait.isdecimal() else 0.0)
         return DataError(f"{self.source.url}: {words}.", "The file may have moved.")
 
 
-def _check_redirect(response: Response, source: Source) -> None:
+def check_redirect(response: Response, source: Source) -> None:
     """Refuse to be sent anywhere but http(s), or from https to http if nothing else is checked."""
     if not response.is_redirect:
         return
@@ -275,7 +275,7 @@ def _check_redirect(response: Response, source: Source) -> None:
         raise DataError(f"{source.url} leads to {target!r}, which is not followed.")
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """The innermost words of a nested network error, on one line."""
     from requests import ConnectTimeout, ReadTimeout
 

@@ -1,0 +1,37 @@
+"""What the pictures of the task ``multilabel-zero-shot`` have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Of Okabe and Ito: told apart whatever one's colour vision.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+
+def style(ax: Axes, title: str) -> None:
+    """A title, and no more frame than needed."""
+    ax.set_title(title, fontsize=9)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(labelsize=8)
+
+
+def lines(ax: Axes, found: Sequence[Mapping[int, float]], colour: str, label: str) -> None:
+    """One thin line a run by whole numbers, and their mean where all have a value."""
+    found = [values for values in found if values]
+    if not found:
+        return
+    common = sorted(set.intersection(*map(set, found)))
+    if len(found) > 1:
+        for values in found:
+            ax.plot(list(values), list(values.values()), color=colour, linewidth=0.7, alpha=0.4)
+    mean = [float(np.mean([values[place] for values in found])) for place in common]
+    marker = "." if len(common) < 15 else ""
+    ax.plot(common, mean, color=colour, linewidth=1.8, marker=marker, label=label)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
