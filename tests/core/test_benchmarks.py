@@ -13,7 +13,12 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SPEED = (
+<<<<<<< HEAD
     "biam_metrics",
+=======
+    "biam_loss",
+    "biam_step",
+>>>>>>> biam-net
     "mdn_data",
     "mdn_layer",
     "safe_files",
