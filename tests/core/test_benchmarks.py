@@ -13,12 +13,10 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SPEED = (
-<<<<<<< HEAD
-    "biam_metrics",
-=======
     "biam_loss",
+    "biam_metrics",
     "biam_step",
->>>>>>> biam-net
+    "biam_store",
     "mdn_data",
     "mdn_layer",
     "safe_files",

@@ -150,6 +150,7 @@ FLOORS = [
         "plugins",
         "config",
         "data",
+        "cadence",
         "checkpoints",
         "rng",
         "metrics_log",
