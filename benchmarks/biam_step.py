@@ -28,7 +28,7 @@ from mlzoo_biam.config import BiAMConfig
 from mlzoo_biam.losses import annotated_columns, ranking_loss
 from mlzoo_biam.networks import BiAM
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "biam"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 from plain_biam import PlainBiAM, plain_ranking_loss
 
 
