@@ -130,7 +130,9 @@ def extract(
     chosen = backbone(name)
     how = preprocessing or chosen.preprocessing
     task = Task(chosen, weights, root, how, choose_device(device), batch_size)
-    network = task.read()  # unfit weights are refused before anything is written
+    network: nn.Module | None = task.read()  # weights that do not fit are refused first
+    if processes > 1:  # each reads them for itself
+        network = None
     identity = {
         "backbone": name,
         "weights": sha256_of(weights),
@@ -153,14 +155,14 @@ def extract(
 
 
 def _parts(
-    task: Task, network: nn.Module, files: Sequence[str], processes: int
+    task: Task, network: nn.Module | None, files: Sequence[str], processes: int
 ) -> Generator[Part, None, None]:
     starts = range(0, len(files), task.batch_size)
     batches = [files[start : start + task.batch_size] for start in starts]
     processes = min(processes, len(batches))
     if processes > 1:
         return computed_by(processes, task, batches)
-    return computed(task, task.placed(network), batches)
+    return computed(task, task.placed(network or task.read()), batches)
 
 
 def list_digest(files: Sequence[str], root: Path) -> str:
