@@ -17,7 +17,7 @@ from pathlib import Path
 
 import _table
 
-CPU_ONLY = {"mdn_data", "safe_files", "start_up"}
+CPU_ONLY = {"biam_metrics", "mdn_data", "safe_files", "start_up"}
 ONLY_BY_NAME = {"mdn_family", "zero_shot_scores"}
 """They take far longer than all others together, and compare scores, not speed."""
 

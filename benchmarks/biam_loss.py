@@ -21,7 +21,7 @@ from torch import Tensor
 
 from mlzoo_biam.losses import ranking_loss
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "biam"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 from plain_biam import plain_ranking_loss
 
 Loss = Callable[[Tensor, Tensor], Tensor]

@@ -88,6 +88,15 @@ def test_dropout_of_the_region_block_leaves_the_mean_as_it_is() -> None:
     assert (error < 5 * spread).all()
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_mask_of_zero_scores_has_room_in_16_bits(kind: torch.dtype) -> None:
+    block = RegionContextBlock(8, 2, dropout=0, zero_score_mask=True).to(kind)
+    with torch.no_grad():
+        weights = block.attention(torch.zeros(1, 8, 2, 2, dtype=kind))
+    assert weights.dtype == kind
+    assert weights.isfinite().all()
+
+
 def test_dropout_of_the_scene_is_off_in_evaluation() -> None:
     torch.manual_seed(0)
     block = SceneContextBlock(4, 50, dropout=0.5).eval()

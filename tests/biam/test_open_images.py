@@ -485,6 +485,32 @@ def test_word_vectors_are_built_alone(lists, tmp_path):
     assert "train" not in facts
 
 
+def test_h5_files_and_images_give_the_same_features(pictures, lists, small_vgg, tmp_path):
+    """The scene is computed of stored regions as it is of images."""
+    prepare(lists, image_options(pictures, small_vgg, part="test"), QUIET)
+    classes = read_classes(lists)
+    packed = open_packed(lists / "test", classes.digest(), len(classes.ids))
+    rows = np.arange(len(packed))
+    folder = tmp_path / "h5"
+    folder.mkdir()
+    with h5py.File(folder / "x_test.h5", "w") as file:
+        for name, regions, labels in zip(
+            packed.names, packed.features.regions(rows), packed.labels.dense(), strict=True
+        ):
+            others = np.zeros(len(classes.others), np.int8)
+            others[classes.chosen] = labels[32:]
+            file[f"{name}-features"] = regions.reshape(-1, 14, 14)
+            file[f"{name}-seenlabels"], file[f"{name}-unseenlabels"] = labels[:32], others
+    (lists / "test").rename(lists / "of-images")
+    given = PrepareOpenImagesOptions(h5=folder, weights=small_vgg, part="test", device="cpu")
+    prepare(lists, given, QUIET)
+    made = open_packed(lists / "test", classes.digest(), len(classes.ids))
+    assert made.names == packed.names
+    assert (made.labels.dense() == packed.labels.dense()).all()
+    np.testing.assert_array_equal(made.features.regions(rows), packed.features.regions(rows))
+    np.testing.assert_allclose(made.features.scene(rows), packed.features.scene(rows), rtol=1e-4)
+
+
 # The command line
 
 

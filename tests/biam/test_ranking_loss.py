@@ -96,6 +96,13 @@ def test_violations_are_those_of_rounded_numbers() -> None:
     assert ranking_loss(scores, labels) == 0
 
 
+def test_pair_at_zero_beside_no_violation_has_the_gradient_of_the_formula() -> None:
+    labels, scores = torch.tensor([[1, -1]]), torch.tensor([[1.0, 0.0]], requires_grad=True)
+    found = gradient(ranking_loss(scores, labels), scores)
+    torch.testing.assert_close(found, torch.tensor([[-1e8, 1e8]]))
+    torch.testing.assert_close(found, gradient(plain_ranking_loss(scores, labels), scores))
+
+
 @pytest.mark.parametrize("shift", [1e3, -1e3])
 def test_a_shift_of_all_scores_leaves_a_pair_at_zero_without_cost(shift: float) -> None:
     scores = torch.tensor([[shift + 1, shift]])

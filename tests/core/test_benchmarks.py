@@ -13,6 +13,10 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SPEED = (
+    "biam_loss",
+    "biam_metrics",
+    "biam_step",
+    "biam_store",
     "mdn_data",
     "mdn_layer",
     "safe_files",

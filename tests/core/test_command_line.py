@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -326,3 +327,19 @@ def test_interrupted_seeds_name_those_that_never_started(cli):
     called = cli("run", "toy", "--seeds", "0-2", "--stop-after", 1)
     assert called.code == 130
     assert "not started: seeds 1, 2" in called.err
+
+
+def test_a_metric_without_any_value_has_no_row(cli, toy):
+    cli("run", "toy", "--epochs", 1, "--no-figures", "--quiet")
+    (path,) = Path("runs").rglob("results.json")
+    results = json.loads(path.read_text())
+    shown = cli("report", "runs").out.splitlines()
+    assert [line.split()[0] for line in shown if line.startswith(("error", "bias"))] == [
+        *("error", "bias")
+    ]
+    for metrics in results["metrics"].values():
+        metrics["bias"] = None  # NaN, as the file has it
+    path.write_text(json.dumps(results))
+    shown = cli("report", "runs").out.splitlines()
+    assert [line.split()[0] for line in shown if line.startswith(("error", "bias"))] == ["error"]
+    assert cli("report", path.parent).out.count("bias") == 0

@@ -51,6 +51,7 @@ def test_one_seed_is_consistent_within_the_tolerance(value, expected):
         ({"limited": True}, "the run used limited data"),
         ({"incomparable": "a demo world"}, "a demo world"),
         ({"ours": None}, "the run has no h on test"),
+        ({"ours": float("nan")}, "the run has no h on test"),
     ],
 )
 def test_other_conditions_are_not_comparable(conditions, reason):

@@ -113,6 +113,23 @@ def as_scores(scores: npt.ArrayLike) -> Scores:
     return array if array.dtype.kind == "f" else array.astype(np.float64)
 
 
+def descending_order(scores: Scores) -> Index:
+    """int64 [n]: places of the scores [n], from the highest on, of equals the earlier first; none is NaN.
+
+    Numbers of 32 bits are sorted together with their places in one integer of 64, several times as fast as
+    an indirect sort.
+    """
+    if scores.dtype.itemsize > 4 or len(scores) >= 2**32:
+        return np.argsort(-scores, kind="stable")
+    bits = (scores.astype(np.float32) + np.float32(0)).view(np.int32)  # -0 becomes 0
+    ascending = bits ^ ((bits >> 31) & 0x7FFFFFFF)
+    key = (~ascending).astype(np.int64) << 32
+    key |= np.arange(len(scores))
+    key.sort()
+    key &= 0xFFFFFFFF
+    return key
+
+
 def check_shapes(
     scores: Scores,
     labels: Labels | npt.NDArray[Any],
@@ -224,7 +241,7 @@ def _of_column(own: Scores, ordered: Scores, positive: Index, ties: Ties) -> flo
     is_hit[positive] = True
     first = first[tied[first]]
     if len(first) > FEW:
-        rank = 1 + np.flatnonzero(is_hit[np.argsort(-own, kind="stable")])
+        rank = 1 + np.flatnonzero(is_hit[descending_order(own)])
         return float((np.arange(1, p + 1) / rank).mean())
     rank = number + misses
     for group in first:

@@ -16,7 +16,8 @@ from mlzoo_biam.config import BiAMConfig
 from mlzoo_biam.labels import Labels
 
 Index = npt.NDArray[np.int64]
-Given, Made = TypeVar("Given"), TypeVar("Made")
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 
 def trainable(labels: Labels, seen: slice, max_labels: int | None) -> npt.NDArray[np.bool_]:

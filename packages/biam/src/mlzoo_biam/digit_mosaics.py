@@ -1,7 +1,7 @@
 """Mosaics of handwritten digits: the embedded dataset of the task ``multilabel-zero-shot``.
 
 A picture is a grid of cells of 8×8 pixels, some of which hold a real handwritten digit in one of four
-styles. A tag is a digit in a style, such as "3 negative": 40 tags, of which 8 are unseen: two digits of
+styles. A tag is a digit in a style, such as "3 striped": 40 tags, of which 8 are unseen: two digits of
 each style, every digit at most once. Training pictures hold seen tags alone. A tag's vector tells its
 digit and its style, so that an unseen tag is a known digit in a known style, put together anew.
 
@@ -26,7 +26,8 @@ Floats = npt.NDArray[np.float32]
 
 SIDE = 3  # cells of a mosaic
 CELL = 8  # pixels of a cell
-STYLES = ("plain", "negative", "upside down", "transposed")
+STYLES = ("plain", "negative", "striped", "framed")
+"""Each can be told whatever the digit. Turned digits cannot: a 6 upside down is a 9."""
 SEGMENTS = ("1110111", "0010010", "1011101", "1011011", "0111010",
             "1101011", "1101111", "1010010", "1111111", "1111011")  # fmt: skip
 """Of a seven-segment display, by digit: what the vectors tell of a digit."""
@@ -63,7 +64,8 @@ class _Tags:
             np.ones((len(self.pairs), 1)),
         ]
         vectors = np.concatenate(parts, axis=1)
-        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors, dtype=np.float32)
 
 
 def load(root: Path, options: MosaicOptions) -> MultiLabelData:
@@ -72,20 +74,18 @@ def load(root: Path, options: MosaicOptions) -> MultiLabelData:
     tags = _Tags.drawn(random)
     digits, label = _handwriting()
     seen, every = tags.pairs[: tags.seen], tags.pairs
-    drawn = {
-        "train": _mosaics(random, seen, digits[:1000], label[:1000], COUNTS["train"]),
-        "val": _mosaics(random, seen, digits[1000:1200], label[1000:1200], COUNTS["val"]),
-        "test": _mosaics(random, every, digits[1200:], label[1200:], COUNTS["test"]),
-    }
-    joined = [np.concatenate(each) for each in zip(drawn["train"], drawn["val"], strict=True)]
-    training, count = _images("training", *joined, len(every)), COUNTS["train"]
+    train = _mosaics(random, seen, digits[:1000], label[:1000], COUNTS["train"])
+    val = _mosaics(random, seen, digits[1000:1200], label[1000:1200], COUNTS["val"])
+    test = _mosaics(random, every, digits[1200:], label[1200:], COUNTS["test"])
+    cells, labels = (np.concatenate([a, b]) for a, b in zip(train, val, strict=True))
+    training, count = _images("training", cells, labels, len(every)), COUNTS["train"]
     return MultiLabelData(
         tags=tags.names(),
         seen_count=tags.seen,
         vectors=tags.vectors(),
         train=training.only(training.rows[:count]),
         val=training.only(training.rows[count:]),
-        test=_images("test", *drawn["test"], len(every)),
+        test=_images("test", *test, len(every)),
         facts={"data_seed": options.data_seed, "styles": list(STYLES)},
         picture=picture,
     )
@@ -94,7 +94,8 @@ def load(root: Path, options: MosaicOptions) -> MultiLabelData:
 def picture(regions: Floats) -> Floats:
     """The mosaic [24, 24] of its regions [64, 9]."""
     cells = regions.T.reshape(SIDE, SIDE, CELL, CELL)  # [row, column, y, x]
-    return cells.transpose(0, 2, 1, 3).reshape(SIDE * CELL, SIDE * CELL).clip(0, 1)
+    pixels: Floats = cells.transpose(0, 2, 1, 3).reshape(SIDE * CELL, SIDE * CELL).clip(0, 1)
+    return pixels
 
 
 def _handwriting() -> tuple[Floats, npt.NDArray[np.int64]]:
@@ -105,9 +106,17 @@ def _handwriting() -> tuple[Floats, npt.NDArray[np.int64]]:
     return (found.images / 16).astype(np.float32), found.target.astype(np.int64)
 
 
+_STRIPES = np.tile(np.array([[0.5], [0.0]], dtype=np.float32), (CELL // 2, CELL))  # [8, 8]
+_FRAME = np.pad(np.zeros((CELL - 2, CELL - 2), dtype=np.float32), 1, constant_values=1)  # [8, 8]
+
+
 def styled(digit: Floats, style: int) -> Floats:
     """A digit [8, 8] in a style."""
-    return (digit, 1 - digit, digit[::-1], digit.T)[style]
+    if style == 1:
+        return 1 - digit
+    if style == 2:
+        return np.abs(digit - _STRIPES)
+    return np.maximum(digit, _FRAME) if style == 3 else digit
 
 
 def _mosaics(

@@ -122,10 +122,7 @@ def _curve(
     labels = Labels.from_predictions(predictions).of_tags(tags)
     ks = range(1, min(MOST_TAGS, scores.shape[1]) + 1)
     found = precision_recall_f1_at(scores, labels, ks)
-    return (
-        100 * np.array([found[k].recall for k in ks]),
-        100 * np.array([found[k].precision for k in ks]),
-    )
+    return 100 * found.recall, 100 * found.precision
 
 
 def region_maps(runs: Sequence[RunRecord]) -> Figure | None:
@@ -138,7 +135,9 @@ def region_maps(runs: Sequence[RunRecord]) -> Figure | None:
     assert isinstance(data, MultiLabelData)
     images, tags, maps = (predictions[f"shown_{name}"] for name in ("image", "tag", "map"))
     pictures = predictions.get("shown_picture")
-    labels = Labels.from_predictions(predictions).dense(images)  # [m, C]
+    labels = Labels.from_predictions(predictions).dense(
+        np.asarray(images, dtype=np.int64)
+    )  # [m, C]
     figure = Figure(figsize=(1.9 * (tags.shape[1] + 1), 2.05 * len(images)), layout="constrained")
     grid = figure.subplots(len(images), tags.shape[1] + 1, squeeze=False)
     for number, axes in enumerate(grid):

@@ -51,4 +51,5 @@ class ImageVectors:
 def _unit(rows: Float32) -> Float32:
     """Rows of length 1; rows of zeros stay."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    unit: Float32 = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    return unit

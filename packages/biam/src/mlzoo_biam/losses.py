@@ -48,9 +48,7 @@ def image_losses(scores: Tensor, labels: Tensor, normalise: Normalise = "violati
     Arguments as of :func:`ranking_loss`. A score that is not finite makes its image's loss NaN. Scores of
     16 bits are widened first.
     """
-    if scores.dtype in (torch.float16, torch.bfloat16):
-        scores = scores.float()
-    losses: Tensor = _ImageLosses.apply(scores, labels, normalise)  # type: ignore[no-untyped-call]
+    losses: Tensor = _ImageLosses.apply(_widened(scores), labels, normalise)  # type: ignore[no-untyped-call]
     return losses
 
 
@@ -58,8 +56,11 @@ def violations(scores: Tensor, labels: Tensor) -> Tensor:
     """int64 [B]: pairs of a positive p and a negative n with 1 + s_n - s_p > 0."""
     if not scores.numel():
         return torch.zeros(len(scores), dtype=torch.int64, device=scores.device)
-    pairs = _Pairs(scores.detach(), labels)
-    return pairs.violations()
+    return _Pairs(_widened(scores.detach()), labels).violations()
+
+
+def _widened(scores: Tensor) -> Tensor:
+    return scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
 
 
 def annotated_columns(labels: Tensor) -> Tensor:

@@ -189,15 +189,23 @@ class BiAMModel:
             columns = annotated_columns(dense)  # the loss looks at no others
             own = run.share(torch.arange(len(rows)))
             regions, scene = images.read(rows[own.numpy()])
-            found = torch.from_numpy(regions), torch.from_numpy(scene), dense[own][:, columns]
-            if self.device.type == "cuda":
-                found = tuple(each.pin_memory() for each in found)  # type: ignore[assignment]
-            moved = (each.to(self.device, non_blocking=True) for each in found)
-            return Batch(*moved, self.vectors[columns.to(self.device)], len(rows))
+            return Batch(
+                self._moved(torch.from_numpy(regions)),
+                self._moved(torch.from_numpy(scene)),
+                self._moved(dense[own][:, columns]),
+                self.vectors[columns.to(self.device)],
+                len(rows),
+            )
 
         # With fewer images than processes, one would have nothing to do.
         every = (rows for rows in sampler.epoch(run.generator(epoch)) if len(rows) >= run.processes)
         return ahead(read, every)
+
+    def _moved(self, tensor: Tensor) -> Tensor:
+        """On the device; the host does not wait for a copy."""
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True)
 
     def _is_scored(self, epoch: int, run: Run) -> bool:
         config = self.config

@@ -67,7 +67,7 @@ class LeakyPointwise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., in] to [..., out]."""
-        return functional.leaky_relu(self.body(x), SLOPE)
+        return functional.leaky_relu(self.body(x), SLOPE, inplace=True)
 
 
 class Fusion(nn.Module):
@@ -81,7 +81,7 @@ class Fusion(nn.Module):
         """Two of [B, S, d] to [B, S, J]."""
         for_r, for_g = self.body.matrix.chunk(2, dim=1)  # [J, d] each
         joint = functional.linear(e_r, for_r, self.body.bias) + functional.linear(e_g, for_g)
-        return functional.leaky_relu(joint, SLOPE)  # [B, S, J]
+        return functional.leaky_relu(joint, SLOPE, inplace=True)  # [B, S, J]
 
 
 class ConvBlock(nn.Module):
@@ -97,7 +97,7 @@ class ConvBlock(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """[B, in, rows, columns] to [B, out, rows, columns], channels last."""
-        features = functional.relu(self.body(maps))
+        features = functional.relu(self.body(maps), inplace=True)
         return self.bn(features.contiguous(memory_format=torch.channels_last))  # type: ignore[no-any-return]
 
 
@@ -111,7 +111,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, S, d] to [B, S, d]."""
-        return self.conv2(functional.relu(self.conv1(x)))  # type: ignore[no-any-return]
+        return self.conv2(functional.relu(self.conv1(x), inplace=True))  # type: ignore[no-any-return]
 
 
 class RegionContextBlock(nn.Module):
@@ -182,7 +182,8 @@ class RegionContextBlock(nn.Module):
         """Softmax of the scores of q and k [B, h, S, d/h]: [B, h, S, S]."""
         scores = q / sqrt(q.shape[3]) @ k.transpose(2, 3)  # [B, h, S, S]
         if self.zero_score_mask:
-            scores = scores.masked_fill(scores == 0, MASKED)
+            lowest = max(MASKED, torch.finfo(scores.dtype).min)  # of 16 bits
+            scores = scores.masked_fill(scores == 0, lowest)
         return scores.softmax(dim=3)
 
 

@@ -12,6 +12,7 @@ from mlzoo_biam.nus_wide_spec import nus_wide
 from mlzoo_biam.open_images_spec import open_images
 from mlzoo_biam.presets import presets
 from mlzoo_biam.published import published
+from mlzoo_biam.tagged_images_spec import tagged_images
 
 TASK = "multilabel-zero-shot"
 
@@ -69,6 +70,7 @@ def mlzoo_datasets() -> Iterator[DatasetSpec]:
     )
     yield nus_wide(TASK)
     yield open_images(TASK)
+    yield tagged_images(TASK)
 
 
 @hookimpl

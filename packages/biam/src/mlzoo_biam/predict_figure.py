@@ -80,4 +80,5 @@ def _pixels(image: NewImage, draw: Draw | None) -> Floats | None:
 
     with Image.open(image.file) as file:
         file.thumbnail((LONGEST, LONGEST))
-        return np.asarray(file.convert("RGB"), dtype=np.float32) / 255
+        pixels = np.asarray(file.convert("RGB"), dtype=np.float32)
+    return pixels / np.float32(255)

@@ -39,7 +39,9 @@ class PrepareOpenImagesOptions(Config):
     shuffle_seed: int = Field(
         0, ge=0, lt=2**32, description="of the order of the training images in the shards"
     )
-    limit: int | None = Field(None, gt=0, description="the first so many images of a part (a try)")
+    limit: int | None = Field(
+        None, gt=0, description="a try: the first so many images of a part, or h5 files of train"
+    )
     batch_size: int = Field(32, gt=0, description="images at once")
     processes: int = Field(1, gt=0, description="that read and decode images, or work on the CPU")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")

@@ -50,7 +50,11 @@ def shown_maps(
         tag_maps(network, x, x_g, data.vectors[chosen]).maps  # [3, rows, columns]
         for x, x_g, chosen in zip(regions, scene, tags, strict=True)
     ]
-    found = {"shown_image": images, "shown_tag": tags, "shown_map": np.stack(maps)}
+    found: dict[str, npt.NDArray[Any]] = {
+        "shown_image": images,
+        "shown_tag": tags,
+        "shown_map": np.stack(maps),
+    }
     if data.picture is not None:
         found["shown_picture"] = np.stack([data.picture(x) for x in regions])
     return found

@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from mlzoo.config import Config
     from mlzoo.contracts import Finding, Model, TaskData
     from mlzoo.errors import MlzooError
-    from mlzoo.experiment import Result, evaluate, load_dataset, predict, resume, run
+    from mlzoo.experiment import (
+        Result,
+        evaluate,
+        import_weights,
+        load_dataset,
+        predict,
+        resume,
+        run,
+    )
     from mlzoo.hookspecs import hookimpl
     from mlzoo.run_directory import RunRecord
     from mlzoo.runs import Run
@@ -46,6 +54,7 @@ _HOMES = {
     "TaskData": "mlzoo.contracts",
     "evaluate": "mlzoo.experiment",
     "hookimpl": "mlzoo.hookspecs",
+    "import_weights": "mlzoo.experiment",
     "load_dataset": "mlzoo.experiment",
     "predict": "mlzoo.experiment",
     "resume": "mlzoo.experiment",
@@ -100,6 +109,7 @@ __all__ = [
     "evaluate",
     "evaluators",
     "hookimpl",
+    "import_weights",
     "load_dataset",
     "models",
     "predict",

@@ -1,4 +1,4 @@
-"""Glue of dataset, model and evaluators: run, resume, evaluate, predict."""
+"""Glue of dataset, model and evaluators: run, resume, evaluate, predict, import weights."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from mlzoo.config import Config, Layer, OptionSet
 from mlzoo.contracts import Model, TaskData
 from mlzoo.errors import DataError, MlzooError, PluginError, RunError, UsageError
+from mlzoo.importing import imported
 from mlzoo.job import process_count
 from mlzoo.launch import launch
 from mlzoo.machine import Machine, choose_device
@@ -196,6 +197,49 @@ def _read(told: str | Interrupted) -> Result:
     return _result(record.directory, record.results)
 
 
+def import_weights(
+    model: str,
+    file: Path | str,
+    *,
+    dataset: str | None = None,
+    preset: str | None = None,
+    config: Path | str | None = None,
+    device: str = "auto",
+    data_dir: Path | str | None = None,
+    out: Path | str = DEFAULT_OUT,
+    figures: bool = True,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Result:
+    """Make a finished run of weights that others have published: score them and keep everything.
+
+    The arguments are those of :func:`run`; data and options must be those that the weights were made
+    for. The selection rule of the results is ``imported``.
+
+    Args:
+        file: the weights; the model's page says which it reads.
+
+    Raises:
+        UsageError: the model imports no weights, or a wrong name or value.
+        DataError: data or the file is missing or damaged.
+        CheckpointError: the weights do not fit.
+        PluginError: the model breaks the contract of ``weights``.
+        RunError: the run cannot be written. Whatever is raised, no run is left behind.
+    """
+    plan = make_plan(
+        model,
+        dataset,
+        preset=preset,
+        config_file=Path(config) if config else None,
+        options=options,
+        data_dir=Path(data_dir) if data_dir else None,
+    )
+    found = imported(
+        plan, Path(file), out=Path(out), device=device, figures=figures, progress=progress
+    )
+    return _result(*found)
+
+
 def evaluate(
     directory: Path | str,
     *,
@@ -345,6 +389,7 @@ __all__ = [
     "Result",
     "evaluate",
     "execute",
+    "import_weights",
     "load_dataset",
     "predict",
     "resume",

@@ -50,6 +50,11 @@ class _Honest(_Part):
     selection_inflation: dict[str, float | None]
 
 
+class _Weights(_Part):
+    file: str
+    sha256: str
+
+
 class Results(_Part):
     """Of ``results.json``."""
 
@@ -66,6 +71,7 @@ class Results(_Part):
     data: _Data
     published: list[dict[str, Any]] = []
     honest: _Honest | None = None
+    weights: _Weights | None = None
 
 
 def check_schema(kind: type[BaseModel], value: Mapping[str, Any], path: Path) -> None:

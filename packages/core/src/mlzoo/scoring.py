@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,14 +68,15 @@ def score_all(
 
 
 def store_scores(
-    plan: Plan, data: TaskData, run: Run, directory: Path, scored: Scored
+    plan: Plan, data: TaskData, tell: Callable[[str], None], directory: Path, scored: Scored
 ) -> dict[str, dict[str, float]]:
-    """Keep predictions and tables in the run's folder; returns the metrics by split."""
+    """Keep predictions and tables in the run's folder; returns the metrics by split. A table that
+    fails is told."""
     for split, (_, predictions) in scored.items():
         write_arrays(directory / "predictions" / f"{split}.npz", predictions)
         entries = plan.evaluator_entries
         for problem in write_tables(entries, split, predictions, data, directory):
-            run.message(problem)
+            tell(problem)
     return {split: values for split, (values, _) in scored.items()}
 
 
@@ -92,26 +93,10 @@ def results_of(
     """
     rule = plan.options.run.select
     epoch = select_weights(model, run, "best.pt", run.epoch)
-    scored = store_scores(plan, data, run, run.directory, score_all(plan, model, data))
+    scored = store_scores(plan, data, run.message, run.directory, score_all(plan, model, data))
     metrics = {**(searched or {}), **scored}
     label = RETRAINED if run.chosen_epoch else LABELS[rule]
-    results: dict[str, Any] = {
-        "model": plan.model.name,
-        "dataset": plan.dataset.name,
-        "task": plan.model.task,
-        "seed": plan.options.run.seed,
-        "selection": {"rule": rule, "label": label, "epoch": epoch},
-        "evaluators": {spec.name: spec.version for spec in plan.evaluators},
-        "plugins": {p.distribution: p.version for p in plan.plugins},
-        "main_metric": plan.main_metric,
-        "metrics": metrics,
-        "references": {name: dict(values) for name, values in data.references().items()},
-        "data": {
-            **_identity(plan, data),
-            "limited": plan.options.run.limit is not None,
-            "incomparable": getattr(data, "incomparable", ""),
-        },
-    }
+    results = facts_of(plan, data, metrics, {"rule": rule, "label": label, "epoch": epoch})
     if rule == "test" and (run.checkpoints / HONEST_UNDER_TEST).exists():
         epoch = select_weights(model, run, HONEST_UNDER_TEST, run.epoch)
         honest = {split: values for split, (values, _) in score_all(plan, model, data).items()}
@@ -124,8 +109,39 @@ def results_of(
                 name: metrics["test"][name] - honest["test"][name] for name in honest["test"]
             },
         }
-    results["published"] = judge(plan.model, results, plan.options.values, plan.departures())
+    results["published"] = verdicts(plan, results)
     return results
+
+
+def facts_of(
+    plan: Plan,
+    data: TaskData,
+    metrics: Mapping[str, Mapping[str, float]],
+    selection: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What ``results.json`` says of every run: whose numbers these are, and of what."""
+    return {
+        "model": plan.model.name,
+        "dataset": plan.dataset.name,
+        "task": plan.model.task,
+        "seed": plan.options.run.seed,
+        "selection": selection,
+        "evaluators": {spec.name: spec.version for spec in plan.evaluators},
+        "plugins": {p.distribution: p.version for p in plan.plugins},
+        "main_metric": plan.main_metric,
+        "metrics": metrics,
+        "references": {name: dict(values) for name, values in data.references().items()},
+        "data": {
+            **_identity(plan, data),
+            "limited": plan.options.run.limit is not None,
+            "incomparable": getattr(data, "incomparable", ""),
+        },
+    }
+
+
+def verdicts(plan: Plan, results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every published number of the dataset beside the run's."""
+    return judge(plan.model, results, plan.options.values, plan.departures())
 
 
 def _identity(plan: Plan, data: TaskData) -> dict[str, Any]:
@@ -151,15 +167,16 @@ def select_weights(model: Model, run: Run, file: str, last_epoch: int) -> int:
         model.load_state_dict(saved["model"])
         epoch, finished = saved["epoch"], saved["finished"]
     if not finished:
-        _finish(model)
+        finish(model)
     save_checkpoint(path, {"model": model.state_dict(), "epoch": epoch, "finished": True})
     return epoch
 
 
-def _finish(model: Model) -> None:
-    finish = getattr(model, "finish", None)
-    if finish is not None:
-        finish()
+def finish(model: Model) -> None:
+    """Work on the weights that are to be scored, if the model has some."""
+    own = getattr(model, "finish", None)
+    if own is not None:
+        own()
 
 
 def load_best(model: Model, directory: Path, select: str) -> None:
@@ -177,6 +194,6 @@ def load_best(model: Model, directory: Path, select: str) -> None:
         if "model" not in state:
             raise CheckpointError(f"{path} holds no state of the model.")
         model.load_state_dict(state["model"])
-        _finish(model)
+        finish(model)
     else:
         raise UsageError(f"select must be best or last, got {select!r}.")

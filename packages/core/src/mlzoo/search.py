@@ -77,7 +77,7 @@ def conclude(plan: Plan, model: Model, validation: TaskData, run: Run, directory
     """Score the best epoch of a search that is over, and keep the choice."""
     epoch = select_weights(model, run, "best.pt", run.epoch)
     scored = _as_val(score_all(plan, model, validation))
-    metrics = store_scores(plan, validation, run, directory, scored)
+    metrics = store_scores(plan, validation, run.message, directory, scored)
     choice = Choice(epoch, metrics)
     write_json(directory / FOLDER / CHOICE, asdict(choice))
     return choice

@@ -81,15 +81,20 @@ def prepare(plan: Plan, data: TaskData, machine: Machine) -> Ready:
         _selector(plan, data, None)
     accelerator = accelerator_for(machine, plan.options.run.precision)
     model = build(plan, data if validation is None else validation, str(accelerator.device))
-    facts = {
+    facts = begun_with(plan, data, machine, accelerator.num_processes)
+    return Ready(plan, data, validation, model, machine, accelerator, facts)
+
+
+def begun_with(plan: Plan, data: TaskData, machine: Machine, processes: int) -> dict[str, Any]:
+    """What ``run.json`` says from the beginning."""
+    return {
         **machine_facts(plan.plugins),
         "device": choose_device(machine.device),
-        "processes": accelerator.num_processes,
+        "processes": processes,
         "compile": machine.compile,
         "data_dir": str(data_root(plan.data_dir).resolve()),
         "data": {"fingerprint": data.fingerprint(), **data.describe()},
     }
-    return Ready(plan, data, validation, model, machine, accelerator, facts)
 
 
 def _selector(plan: Plan, data: TaskData, choice: Choice | None) -> Selector:

@@ -21,6 +21,9 @@ Selection: TypeAlias = Literal["val", "last", "test"]
 Role: TypeAlias = Literal["needed", "raw", "made"]
 """Of a file: a run needs it; ``prepare`` alone reads it; a run needs it, and ``prepare`` makes it."""
 
+IMPORTED = "imported"
+"""In place of a rule, for weights that were not trained here (``mlzoo weights import``)."""
+
 Precision: TypeAlias = Literal["32", "bf16", "fp16"]
 """Of training; scores are always computed in 32 bits."""
 
@@ -62,6 +65,8 @@ class Paper:
 class Published:
     """One number as printed in a paper. ``verified`` is true only if somebody saw it in ``source``.
 
+    ``selection`` is the rule by which its epoch was chosen: ``val``, ``last``, ``test`` or ``unknown``;
+    ``imported`` for a number that published weights themselves give.
     ``options`` are those under which it was reached, where that is not the dataset's preset, e.g.
     ``{"features": "finetuned"}``.
     """
@@ -219,7 +224,11 @@ class ModelSpec:
             takes what the person should know. It must not read a label.
         predict_config: Ref to the pydantic class of the options of ``predict``, which then gets them as
             its fifth argument ``options``; or None.
-        weights: Ref that imports official checkpoints.
+        weights: Ref ``(file: Path, model: Model, data: TaskData, progress: Progress) ->
+            Mapping[str, object]`` for ``mlzoo weights import``: fills the model, which was just built for
+            ``data``, with the weights of a file that others have published, all of them or none, and
+            returns facts of the file (JSON values). It raises CheckpointError or DataError with the
+            keys that are missing, unknown or mis-shaped. The file is hostile.
         deterministic: nothing in it is drawn at random: every seed gives the same weights.
         budget: one line of measured time and memory.
     """

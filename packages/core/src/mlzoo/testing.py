@@ -93,7 +93,7 @@ def check_published(entry: Registered) -> None:
     for number in spec.published:
         assert number.metric in metrics, f"{spec.name}: no metric {number.metric!r}"
         assert number.source, f"{spec.name}: {number.metric} names no source"
-        known = number.selection in ("val", "last", "test", "unknown")
+        known = number.selection in ("val", "last", "test", "imported", "unknown")
         assert known, f"{spec.name}: {number.metric} has the unknown selection {number.selection!r}"
 
 

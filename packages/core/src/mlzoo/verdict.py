@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from mlzoo.specs import ModelSpec, Published
+from mlzoo.specs import IMPORTED, ModelSpec, Published
 
 Verdict = Literal["consistent (one seed)", "below", "above", "not comparable"]
 
@@ -43,6 +43,7 @@ def _judge_one(
     ours = results["metrics"].get(number.split, {}).get(number.metric)
     others = [f"{k}={v}" for k, v in number.options.items() if options.get(k) != v]
     departures = [key for key in departures if key not in number.options]
+    rule = results["selection"]["rule"]
     verdict: Verdict
     reason = ""
     if results["data"].get("incomparable"):
@@ -51,6 +52,9 @@ def _judge_one(
         verdict, reason = "not comparable", f"the run has no {number.metric} on {number.split}"
     elif results["data"]["limited"]:
         verdict, reason = "not comparable", "the run used limited data"
+    elif rule == IMPORTED and number.selection != IMPORTED:
+        verdict = "not comparable"
+        reason = f"published under {number.selection}, these weights were imported"
     elif others:
         verdict, reason = "not comparable", f"published with {', '.join(others)}"
     elif departures:
@@ -58,9 +62,9 @@ def _judge_one(
             "not comparable",
             f"options differ from the preset: {', '.join(departures)}",
         )
-    elif number.selection != results["selection"]["rule"]:
+    elif number.selection != rule:
         verdict = "not comparable"
-        reason = f"published under {number.selection}, run under {results['selection']['rule']}"
+        reason = f"published under {number.selection}, run under {rule}"
     elif abs(ours - number.value) <= number.tolerance:
         verdict = "consistent (one seed)"
     else:

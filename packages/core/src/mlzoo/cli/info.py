@@ -101,6 +101,8 @@ def _show_model(spec: ModelSpec, entry: Registered) -> None:
         print_table(["dataset", "metric", "published", "selection", "verified", "source"], rows)
     else:
         click.echo("published no number")
+    if spec.weights:
+        click.echo(f"weights   mlzoo weights import {spec.name} FILE")
     click.echo(f"options   mlzoo run {spec.name} --help")
 
 

@@ -34,6 +34,7 @@ COMMANDS = {
     "resume": ("mlzoo.cli.resume:resume", "Go on with an interrupted run, exactly."),
     "eval": ("mlzoo.cli.eval:evaluate", "Score a finished run again from its checkpoint."),
     "predict": ("mlzoo.cli.predict:predict", "Predict new inputs with a finished run, as csv."),
+    "weights": ("mlzoo.cli.weights:weights", "Import published weights as a finished run."),
     "report": ("mlzoo.cli.report:report", "Compare runs in one table: mean, spread, published."),
     "data": (
         "mlzoo.cli.data:data",

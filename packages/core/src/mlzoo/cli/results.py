@@ -12,7 +12,7 @@ from mlzoo.experiment import Result
 from mlzoo.report.numbers import format_metric, reference_text
 from mlzoo.report.table import Table, summarise
 from mlzoo.run_directory import RunRecord
-from mlzoo.specs import Metric
+from mlzoo.specs import IMPORTED, Metric
 
 
 def show_result(result: Result, metrics: Mapping[str, Metric]) -> None:
@@ -21,10 +21,10 @@ def show_result(result: Result, metrics: Mapping[str, Metric]) -> None:
     selection = results["selection"]
     numbers = {**results["data"].get("repeat", {}), "seed": results["seed"]}
     repetition = ", ".join(f"{name} {number}" for name, number in numbers.items())
-    title = (
-        f"{results['model']} on {results['dataset']}, {repetition}: "
-        f"epoch {selection['epoch']} ({selection['label']})"
-    )
+    chosen = f"epoch {selection['epoch']} ({selection['label']})"
+    if selection["rule"] == IMPORTED:
+        chosen = f"{selection['label']} ({results['weights']['file']})"
+    title = f"{results['model']} on {results['dataset']}, {repetition}: {chosen}"
     show_metrics(result.metrics, metrics, results["references"], title)
     if "honest" in results:
         _show_inflation(results, metrics)

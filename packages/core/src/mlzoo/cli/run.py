@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
-from mlzoo.cli import completion
-from mlzoo.cli.options import (
-    OptionsCommand,
-    config_options,
-    given_values,
-    parse_numbers,
+from mlzoo.cli.model_commands import (
+    ModelGroup,
+    choosing_options,
+    device_option,
+    early_values,
+    folder_options,
+    path_of,
+    showing_options,
 )
+from mlzoo.cli.options import OptionsCommand, config_options, given_values, parse_numbers
 from mlzoo.cli.output import installed, print_json, print_table, start_job
 from mlzoo.errors import MlzooError
 from mlzoo.report.numbers import listed
@@ -33,35 +32,11 @@ if TYPE_CHECKING:
     from mlzoo.session import Settings
 
 
-class RunGroup(click.Group):
-    """Models as sub-commands, built when they are called."""
+class RunGroup(ModelGroup):
+    """The models that are installed."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return [entry.spec.name for entry in installed().models]
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        records = [(entry.spec.name, entry.spec.summary) for entry in installed().models]
-        with formatter.section("Models"):
-            formatter.write_dl(
-                records or [("(none)", "install one: python -m pip install mlzoo-mdn")]
-            )
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        with redirect_stdout(sys.stderr):  # what a plugin prints is neither help nor a completion
-            try:
-                return args[0], build_command(args[0], args[1:]), args[1:]
-            except MlzooError:
-                if not ctx.resilient_parsing:  # i.e. unless words are completed
-                    raise
-                return args[0], build_command(args[0], []), args[1:]
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        named = completion.matching(
-            ((r.spec.name, r.spec.summary) for r in installed().models), incomplete
-        )
-        return named or super().shell_complete(ctx, incomplete)
+    def command_of(self, model: str, arguments: Sequence[str]) -> click.Command:
+        return build_command(model, arguments)
 
 
 @click.group(cls=RunGroup, subcommand_metavar="MODEL [OPTIONS]")
@@ -73,14 +48,14 @@ def run() -> None:
     """
 
 
-def build_command(model: str, arguments: list[str]) -> click.Command:
+def build_command(model: str, arguments: Sequence[str]) -> click.Command:
     """The command of one model, with the options of the dataset and preset that are asked for."""
     from mlzoo.planning import make_plan, option_set, repeat_option
 
     installed()
-    early = _early_values(arguments)
+    early = early_values(arguments)
     plan = make_plan(
-        model, early["dataset"], preset=early["preset"], config_file=_path(early["config"])
+        model, early["dataset"], preset=early["preset"], config_file=path_of(early["config"])
     )
     options = option_set(plan.model_entry, plan.dataset_entry)
     repeated = repeat_option(plan.dataset_entry, options)
@@ -102,51 +77,14 @@ def build_command(model: str, arguments: list[str]) -> click.Command:
     )
 
 
-def _early_values(arguments: list[str]) -> dict[str, str | None]:
-    """--dataset, --preset and --config decide which options there are, so they are read first."""
-    found: dict[str, str | None] = {"dataset": None, "preset": None, "config": None}
-    for position, word in enumerate(arguments):
-        name, equals, value = word.removeprefix("--").partition("=")
-        if word.startswith("--") and name in found:
-            found[name] = value if equals else next(iter(arguments[position + 1 :]), None)
-    return found
-
-
-def _path(value: str | None) -> Path | None:
-    return Path(value) if value else None
-
-
 def _machine_options(variants: list[str], repeated: Option | None) -> list[click.Option]:
     """What is no option of the experiment: where it runs, where it is kept, what is shown."""
-    preset = (
-        f"variant of the preset: {', '.join(variants)}" if variants else "variant of the preset"
-    )
-    folder = click.Path(file_okay=False, path_type=Path)
     several = f"--seeds or {repeated.flag}s" if repeated else "--seeds"
     return [
-        click.Option(
-            ["--dataset"],
-            metavar="NAME",
-            help="dataset of the model's task",
-            shell_complete=completion.datasets_of_model,
-        ),
-        click.Option(
-            ["--preset"], metavar="NAME", help=preset, shell_complete=completion.words(variants)
-        ),
-        click.Option(
-            ["--config"],
-            metavar="FILE",
-            help="file of options: .json, .toml, .yaml",
-            shell_complete=completion.files,
-        ),
+        *choosing_options(variants),
         click.Option(["--seeds"], metavar="0-4", help="several runs, one a seed, and their spread"),
         *(_repeats_option(repeated) if repeated else ()),
-        click.Option(
-            ["--device"],
-            default="auto",
-            help="auto, cpu, cuda, cuda:1  [auto]",
-            shell_complete=completion.words(("auto", "cpu", "cuda")),
-        ),
+        device_option(),
         click.Option(
             ["--devices"], type=click.IntRange(1), default=1, help="processes, one a device  [1]"
         ),
@@ -154,19 +92,14 @@ def _machine_options(variants: list[str], repeated: Option | None) -> list[click
         click.Option(
             ["--jobs"], type=click.IntRange(1), default=1, help=f"runs of {several} at once  [1]"
         ),
-        click.Option(["--data-dir"], type=folder, help="data root  [MLZOO_DATA or the user's]"),
-        click.Option(
-            ["--out"], type=folder, default=Path("runs"), help="where runs are kept  [runs]"
-        ),
+        *folder_options(),
         click.Option(
             ["--stop-after"], type=click.IntRange(1), help="stop after N epochs, resumable"
         ),
-        click.Option(["--no-figures"], is_flag=True, help="draw no figures"),
         click.Option(
             ["--show-config"], is_flag=True, help="value and source of every option; exit"
         ),
-        click.Option(["--quiet"], is_flag=True, help="show no progress"),
-        click.Option(["--json", "as_json"], is_flag=True, help="results as JSON"),
+        *showing_options(),
     ]
 
 
@@ -199,7 +132,7 @@ def start(
             model,
             dataset,
             preset=params["preset"],
-            config_file=_path(params["config"]),
+            config_file=path_of(params["config"]),
             options={**given, **dict(zip(keys, values, strict=True))},
             data_dir=params["data_dir"],
         )

@@ -154,8 +154,10 @@ def _plural(count: int, name: str) -> str:
 def _facts(record: RunRecord) -> dict[str, str]:
     """What keeps runs of equal options apart."""
     results = record.results
+    imported = results.get("weights")
     return {
         "data": data_digest(record),
+        **({"weights": str(imported["sha256"])} if imported else {}),
         **{name: f"v{version}" for name, version in results["evaluators"].items()},
         **results["plugins"],
     }

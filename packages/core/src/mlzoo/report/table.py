@@ -129,6 +129,7 @@ def _without_spread(groups: Sequence[Group]) -> list[str]:
         group
         for group in groups
         if len(group.runs) == 1 and (group.repeats[0] or group.first.results["model"] not in fixed)
+        if "weights" not in group.first.results  # another seed would import the same
     ]
     flags = dict.fromkeys(f"--{name.replace('_', '-')}s" for g in alone for name in g.repeats[0])
     what = "run" if flags else "seed"
