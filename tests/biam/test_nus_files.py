@@ -11,7 +11,8 @@ import pytest
 
 from mlzoo.errors import DataError
 from mlzoo_biam.dataset_config import NusWideOptions
-from mlzoo_biam.nus_archive import Archive, read_bits, read_part
+from mlzoo_biam.nus_archive import Archive, read_part
+from mlzoo_biam.nus_bits import read_bits
 from mlzoo_biam.nus_files import (
     VECTORS,
     Vocabulary,
@@ -310,7 +311,7 @@ def test_tables_of_bits_that_are_none_are_refused(tmp_path: Path, text: str, sai
 
 
 def test_bits_are_read_in_pieces_and_in_the_order_asked_for(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("mlzoo_biam.nus_archive.CHUNK_BYTES", 7)
+    monkeypatch.setattr("mlzoo_biam.nus_bits.CHUNK_BYTES", 7)
     bits = np.random.default_rng(0).integers(0, 2, (50, 9))
     (tmp_path / "x.txt").write_text("\n".join(" ".join(map(str, row)) for row in bits) + "\n\n")
     np.testing.assert_array_equal(read_bits(tmp_path / "x.txt", 9, 50, None), bits)

@@ -17,15 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from mlzoo.data.checks import existing, readable
 from mlzoo.errors import DataError
+from mlzoo_biam.nus_bits import CORRUPT, MOST_CORRUPT, Bits
 from mlzoo_biam.nus_files import path_of
-
-Bits = npt.NDArray[np.uint8]
-
-CORRUPT, MOST_CORRUPT = 2, 10  # as in nus_archive
 
 
 @dataclass(frozen=True, eq=False)

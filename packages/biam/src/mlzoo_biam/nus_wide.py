@@ -26,9 +26,9 @@ from mlzoo_biam.nus_files import (
 )
 from mlzoo_biam.nus_labels import read_labels
 from mlzoo_biam.splitting import split_rows
-from mlzoo_biam.store import PackedFeatures
+from mlzoo_biam.store import LABELS, PackedFeatures
 
-LABELS, PLANTED = "labels.npz", "planted.json"
+PLANTED = "planted.json"
 
 
 def load(root: Path, options: NusWideOptions) -> MultiLabelData:

@@ -17,9 +17,17 @@ from mlzoo.data.row_store import Shape
 from mlzoo.errors import DataError, UsageError
 from mlzoo.files import atomic_write, write_arrays, write_json
 from mlzoo_biam.labels import Labels
-from mlzoo_biam.store import NAMES, RECORD, REGIONS, SCENE, Floats, PackedFeatures, check_names
+from mlzoo_biam.store import (
+    LABELS,
+    NAMES,
+    RECORD,
+    REGIONS,
+    SCENE,
+    Floats,
+    PackedFeatures,
+    check_names,
+)
 
-LABELS = "labels.npz"
 CHUNK = 64
 """Images at once, where nothing else decides."""
 

@@ -11,11 +11,11 @@ from mlzoo.progress import Progress
 from mlzoo_biam.nus_archive import Archive, read_part
 from mlzoo_biam.nus_files import Vocabulary, path_of
 from mlzoo_biam.nus_labels import read_labels, sparse_labels
-from mlzoo_biam.packing import LABELS, part_folder
+from mlzoo_biam.packing import part_folder
 from mlzoo_biam.packing_parts import BACKBONE, ROW_BYTES, pack_images, unreadable_of
 from mlzoo_biam.prepare_nus import label_facts, require_space
 from mlzoo_biam.prepare_nus_config import PrepareNusWideOptions
-from mlzoo_biam.store import PackedFeatures
+from mlzoo_biam.store import LABELS, PackedFeatures
 
 
 def prepare_images(

@@ -18,8 +18,7 @@ from mlzoo.errors import DataError, MlzooError
 from mlzoo.files import read_json, write_json
 from mlzoo_biam.labels import PREFIX, Labels
 from mlzoo_biam.multilabel import Images, Index
-from mlzoo_biam.packing import LABELS
-from mlzoo_biam.store import AGAIN, PackedFeatures, ShardedFeatures
+from mlzoo_biam.store import AGAIN, LABELS, PackedFeatures, ShardedFeatures
 
 SHARDS = "shards.json"
 CLASSES = "classes"

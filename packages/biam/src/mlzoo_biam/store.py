@@ -6,6 +6,7 @@ A packed folder holds, for N images,
     scene.npy     float32 [N, G]
     made.json     what both were made of, their sizes and digests (:mod:`mlzoo.data.row_store`)
     names.txt     N lines
+    labels.npz    if they are known, see :mod:`mlzoo_biam.labels`
     store.json    the grid, and facts of whoever made it
 
 Rows are read from the file into the array that is returned, neighbours at once: memory does not
@@ -17,7 +18,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,13 @@ from mlzoo.data.row_store import RowStore, chained, first_link
 from mlzoo.errors import DataError, MlzooError
 from mlzoo.files import read_json
 from mlzoo_biam.multilabel import Features, Index
+from mlzoo_biam.row_file import RowFile, check_rows
 
 Floats = npt.NDArray[np.float32]
 
 REGIONS, SCENE = "regions", "scene"
 """Names of the two arrays."""
-NAMES, RECORD = "names.txt", "store.json"
+NAMES, RECORD, LABELS = "names.txt", "store.json", "labels.npz"
 AGAIN = "Pack it again: mlzoo data prepare."
 
 
@@ -115,7 +116,8 @@ class PackedFeatures:
         self.identity = rows.identity
         self.grid, self.facts = _record(folder / RECORD)
         self._regions, self._scene = (
-            _RowFile.of(folder, n, rows.arrays[n]) for n in (REGIONS, SCENE)
+            RowFile.of(folder / f"{name}.npy", rows.arrays[name], axes)
+            for name, axes in ((REGIONS, 3), (SCENE, 2))
         )
         regions, scene = ((each.count, *each.shape) for each in (self._regions, self._scene))
         _check_sizes(regions, scene, self.grid, str(folder))
@@ -204,7 +206,7 @@ class ShardedFeatures:
 
     def _by_part(self, rows: Index) -> Iterator[tuple[Features, Index, Index]]:
         """Each part that has some of the rows: the part, their places in ``rows``, rows of its own."""
-        _check_rows(rows, len(self), "the shards")
+        check_rows(rows, len(self), "the shards")
         number = np.searchsorted(self.offsets, rows, side="right") - 1
         for each in np.unique(number):
             places = np.flatnonzero(number == each)
@@ -235,52 +237,6 @@ def check_names(names: Sequence[str], what: str) -> None:
         if name in known:
             raise DataError(f"{what}: the image {name!r} occurs twice.", "Leave one out.")
         known.add(name)
-
-
-@dataclass(frozen=True)
-class _RowFile:
-    """An .npy file of which rows are read. Every row is ``size`` bytes, the first at ``start``."""
-
-    path: Path
-    count: int
-    shape: tuple[int, ...]
-    start: int
-    size: int
-
-    @classmethod
-    def of(cls, folder: Path, name: str, array: Floats) -> _RowFile:
-        """Of an array that is mapped from the disk."""
-        path = folder / f"{name}.npy"
-        if array.ndim != {REGIONS: 3, SCENE: 2}[name] or not array.size:
-            raise DataError(f"{path} is of shape {array.shape}.", AGAIN)
-        start: int = array.offset  # type: ignore[attr-defined]  # of a numpy.memmap
-        return cls(path, len(array), array.shape[1:], start, array[0].nbytes)
-
-    def read(self, rows: Index) -> Floats:
-        _check_rows(rows, self.count, str(self.path))
-        found = np.empty((len(rows), *self.shape), "<f4")
-        if not len(rows):
-            return found
-        breaks = np.flatnonzero(np.diff(rows) != 1) + 1
-        firsts, ends = [0, *breaks], [*breaks, len(rows)]
-        with readable(self.path, "a whole .npy file"), self.path.open("rb", buffering=0) as file:
-            for first, end in zip(firsts, ends, strict=True):
-                file.seek(self.start + int(rows[first]) * self.size)
-                _fill(file, found[first:end].data.cast("B"))
-        return found
-
-
-def _fill(file: Any, view: memoryview) -> None:
-    while view:
-        got = file.readinto(view)
-        if not got:
-            raise EOFError("it ends too early")
-        view = view[got:]
-
-
-def _check_rows(rows: Index, count: int, what: str) -> None:
-    if len(rows) and not 0 <= rows.min() <= rows.max() < count:
-        raise IndexError(f"a row is outside the {count} images of {what}")
 
 
 def _check_sizes(
