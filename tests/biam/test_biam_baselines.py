@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 import mlzoo
 from mlzoo.checkpoints import load_checkpoint
+from mlzoo.cli import output
 from mlzoo.cli.main import cli
 from mlzoo.errors import DataError, UsageError
 from mlzoo.experiment import Interrupted
@@ -114,9 +115,14 @@ def planted(site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[N
     """The dataset ``planted-tags`` beside what is installed."""
     site.add("mlzoo-planted", PLANTED)
     monkeypatch.setenv("MLZOO_DATA", str(tmp_path / "data-root"))
-    registry.cache_clear()
+    forget_plugins()
     yield
+    forget_plugins()
+
+
+def forget_plugins() -> None:
     registry.cache_clear()
+    output.installed.cache_clear()
 
 
 @pytest.fixture

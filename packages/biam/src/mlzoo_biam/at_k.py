@@ -70,10 +70,14 @@ def precision_recall_f1_at(
         part = part if columns is None else part[:, columns]  # [b, c]
         image, tag = _positives(labels, slice(at, at + step), per_class)
         positives += np.bincount(tag, minlength=width)
-        for i, chosen in enumerate(_highest(part, ks)):
-            hits[i] += np.bincount(tag[chosen[image, tag]], minlength=width)
+        for i, (k, least) in enumerate(zip(ks, _least(part, ks), strict=True)):
             if per_class:
+                chosen = _highest(part, least, k)
                 predicted[i] += np.count_nonzero(chosen, axis=0)
+                hit = chosen[image, tag]
+            else:
+                hit = _hits(part, least, k, image, tag)
+            hits[i] += np.bincount(tag[hit], minlength=width)
     if not per_class:
         predicted_in_all = count * np.asarray(ks, dtype=np.float64)
         return _ratios(hits.sum(axis=1), predicted_in_all, positives.sum())
@@ -102,19 +106,36 @@ def _positives(
     return image, tag
 
 
-def _highest(scores: Scores, ks: Sequence[int]) -> Iterator[npt.NDArray[np.bool_]]:
-    """For each K whether a score [b, c] is among the K highest of its row."""
+def _least(scores: Scores, ks: Sequence[int]) -> Iterator[Scores]:
+    """For each K the K-th highest score [b] of each row of [b, c]."""
     width, most = scores.shape[1], max(ks)
     top = np.sort(np.partition(scores, width - most, axis=1)[:, width - most :], axis=1)
     if np.isnan(top[:, -1]).any():  # NaN is sorted last
         raise NonFiniteError("scores hold NaN.")
     for k in ks:
-        least = top[:, most - k, None]  # [b, 1]
-        chosen = scores >= least
-        over = np.flatnonzero(np.count_nonzero(chosen, axis=1) > k)
-        if len(over):
-            above = scores[over] > least[over]
-            tied = scores[over] == least[over]
-            left = k - np.count_nonzero(above, axis=1)[:, None]
-            chosen[over] = above | (tied & (np.cumsum(tied, axis=1) <= left))
-        yield chosen
+        yield top[:, most - k]
+
+
+def _highest(scores: Scores, least: Scores, k: int) -> npt.NDArray[np.bool_]:
+    """Whether a score [b, c] is among the K highest of its row, of which the last is ``least`` [b]."""
+    chosen: npt.NDArray[np.bool_] = scores >= least[:, None]
+    over = np.flatnonzero(np.count_nonzero(chosen, axis=1) > k)
+    if len(over):
+        above = scores[over] > least[over, None]
+        tied = scores[over] == least[over, None]
+        left = k - np.count_nonzero(above, axis=1)[:, None]
+        chosen[over] = above | (tied & (np.cumsum(tied, axis=1) <= left))
+    return chosen
+
+
+def _hits(
+    scores: Scores, least: Scores, k: int, image: Index, tag: npt.NDArray[Any]
+) -> npt.NDArray[np.bool_]:
+    """Of some pairs whether they are among the K highest of their row, as :func:`_highest` says; it is
+    asked only of rows in which one of them is the last or equals it."""
+    own = scores[image, tag]
+    hit: npt.NDArray[np.bool_] = own > least[image]
+    last = np.flatnonzero(own == least[image])
+    rows, place = np.unique(image[last], return_inverse=True)
+    hit[last] = _highest(scores[rows], least[rows], k)[place, tag[last]]
+    return hit

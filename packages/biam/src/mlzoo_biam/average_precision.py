@@ -113,6 +113,12 @@ def as_scores(scores: npt.ArrayLike) -> Scores:
     return array if array.dtype.kind == "f" else array.astype(np.float64)
 
 
+def order_by_class(tags: npt.NDArray[Any], width: int) -> Index:
+    """int64 [k]: places of entries by class, within a class as before."""
+    small = tags.astype(np.uint16) if width <= 2**16 else tags  # sorted by its digits
+    return np.argsort(small, kind="stable")
+
+
 def descending_order(scores: Scores) -> Index:
     """int64 [n]: places of the scores [n], from the highest on, of equals the earlier first; none is NaN.
 
@@ -161,7 +167,7 @@ class _Columns:
     """
 
     def __init__(self, labels: Labels) -> None:
-        order = np.argsort(labels.tags, kind="stable")  # within a class by image, as before
+        order = order_by_class(labels.tags, labels.width)
         self._images = labels.image_of_entry()[order]
         self._values = labels.values[order]
         counts = np.bincount(labels.tags, minlength=labels.width)
@@ -224,18 +230,18 @@ def _of_column(own: Scores, ordered: Scores, positive: Index, ties: Ties) -> flo
     hits = np.sort(own[positive])
     n, p = len(ordered), len(hits)
     below = np.searchsorted(ordered, hits)
-    hits_below, hits_up_to = (np.searchsorted(hits, hits, side) for side in ("left", "right"))
+    first = np.flatnonzero(np.concatenate([[True], hits[1:] != hits[:-1]]))  # one of each value
+    sizes = np.diff(first, append=p)
+    hits_below, hits_up_to = np.repeat(first, sizes), np.repeat(first + sizes, sizes)
     number = np.arange(p, 0, -1)
     misses = n - below - (p - hits_below)  # negatives as good as the hit, or better
     after = below + hits_up_to - hits_below  # past its equals, unless negatives are among them
     tied = (after < n) & (ordered[np.minimum(after, n - 1)] == hits)
     if ties == "pessimistic" or not tied.any():
         return float((number / (number + misses)).mean())
-    first = np.flatnonzero(np.concatenate([[True], hits[1:] != hits[:-1]]))  # one of each value
     if ties == "expected":
         up_to = np.searchsorted(ordered, hits[first], "right")
         groups = (n - up_to, p - hits_up_to[first], up_to - below[first])
-        sizes = (hits_up_to - hits_below)[first]
         return float(_group_sums(*(each.astype(np.float64) for each in (*groups, sizes))).sum() / p)
     is_hit = np.zeros(n, dtype=bool)
     is_hit[positive] = True

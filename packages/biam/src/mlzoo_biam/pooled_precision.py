@@ -23,6 +23,7 @@ from mlzoo_biam.average_precision import (
     check_shapes,
     descending_order,
     expected_average_precision,
+    order_by_class,
 )
 from mlzoo_biam.labels import Labels
 
@@ -138,8 +139,7 @@ class _Members:
 
     @classmethod
     def of_entries(cls, image: Index, tag: npt.NDArray[Any], width: int) -> _Members:
-        small = tag.astype(np.uint16) if width <= 2**16 else tag  # sorted by its digits
-        order = np.argsort(small, kind="stable")
+        order = order_by_class(tag, width)
         ends = np.concatenate([[0], np.cumsum(np.bincount(tag, minlength=width))])
         return cls(tag[order], image[order], ends)
 
