@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from _measure import Call, Row, arguments, compare, report
 
-from mlzoo_biam import nus_demo
-from mlzoo_biam.nus_archive import Archive, part_names
-from mlzoo_biam.nus_h5 import FEATURES
-from mlzoo_biam.store import PackedFeatures
+from mlzoo_biam.nus_wide import demo as nus_demo
+from mlzoo_biam.nus_wide.archive import Archive, part_names
+from mlzoo_biam.nus_wide.h5 import FEATURES
+from mlzoo_biam.packed.store import PackedFeatures
 
 Floats = npt.NDArray[np.float32]
 

@@ -20,13 +20,13 @@ from mlzoo.experiment import Interrupted
 from mlzoo.progress import Progress
 from mlzoo.registry import registry
 from mlzoo.testing import first_difference
-from mlzoo_biam.baseline_config import ConSEConfig, TagFrequencyConfig, TagRidgeConfig
-from mlzoo_biam.conse import ConSE
-from mlzoo_biam.image_vectors import ImageVectors
+from mlzoo_biam.baselines.config import ConSEConfig, TagFrequencyConfig, TagRidgeConfig
+from mlzoo_biam.baselines.conse import ConSE
+from mlzoo_biam.baselines.image_vectors import ImageVectors
+from mlzoo_biam.baselines.tag_frequency import TagFrequency
+from mlzoo_biam.baselines.tag_ridge import Moments, TagRidge, mean_words
 from mlzoo_biam.labels import Labels
 from mlzoo_biam.multilabel import Images, MultiLabelData
-from mlzoo_biam.tag_frequency import TagFrequency
-from mlzoo_biam.tag_ridge import Moments, TagRidge, mean_words
 
 LADDER = ("tag-frequency", "tag-ridge", "conse")
 TASK = "multilabel-zero-shot"

@@ -19,7 +19,7 @@ from mlzoo_biam.config import BiAMConfig
 from mlzoo_biam.labels import Labels
 from mlzoo_biam.model import BestWeights, BiAMModel
 from mlzoo_biam.multilabel import Images, MultiLabelData
-from mlzoo_biam.store import ArrayFeatures
+from mlzoo_biam.packed.store import ArrayFeatures
 
 TINY = {
     "channels": 8,

@@ -12,8 +12,8 @@ import pytest
 from mlzoo.backbones.part_work import PartWork
 from mlzoo.errors import DataError, UsageError
 from mlzoo_biam.labels import Labels
-from mlzoo_biam.packing import finish, pack_arrays, part_folder, shapes
-from mlzoo_biam.store import ArrayFeatures, PackedFeatures, ShardedFeatures
+from mlzoo_biam.packed.packing import finish, pack_arrays, part_folder, shapes
+from mlzoo_biam.packed.store import ArrayFeatures, PackedFeatures, ShardedFeatures
 
 GRID = (2, 3)
 

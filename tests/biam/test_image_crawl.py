@@ -22,12 +22,14 @@ from PIL import Image
 
 from mlzoo.cli.main import guarded
 from mlzoo.errors import DataError, RunError
-from mlzoo_biam import image_crawl, image_fetch, open_images_download
-from mlzoo_biam.crawl_config import CrawlOptions
-from mlzoo_biam.image_crawl import HEAD, Place, crawl
-from mlzoo_biam.image_fetch import ImageError, Rules, Wanted, shrunk
-from mlzoo_biam.image_list import read_image_list
-from mlzoo_biam.open_images_download import fetch_images
+from mlzoo_biam.open_images import crawl as image_crawl
+from mlzoo_biam.open_images import download as open_images_download
+from mlzoo_biam.open_images import fetch as image_fetch
+from mlzoo_biam.open_images.crawl import HEAD, Place, crawl
+from mlzoo_biam.open_images.crawl_config import CrawlOptions
+from mlzoo_biam.open_images.download import fetch_images
+from mlzoo_biam.open_images.fetch import ImageError, Rules, Wanted, shrunk
+from mlzoo_biam.open_images.image_list import read_image_list
 
 HASTY = Rules(attempts=3, timeout=0.5, pause=0.0)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mlzoo.errors import DataError
-from mlzoo_biam import image_labels
-from mlzoo_biam.image_labels import read_annotations
+from mlzoo_biam.open_images import annotations as image_labels
+from mlzoo_biam.open_images.annotations import read_annotations
 
 CLASSES = ("/m/a", "/m/b", "/m/c")
 HEAD = "ImageID,Source,LabelName,Confidence"

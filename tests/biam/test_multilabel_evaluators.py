@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from mlzoo.errors import NonFiniteError, PluginError
-from mlzoo_biam.chance import chance_levels
 from mlzoo_biam.evaluators import at_k, at_k_table, per_tag, score, score_pooled
 from mlzoo_biam.labels import Labels
 from mlzoo_biam.metric_specs import MAIN, METRICS, POOLED_METRICS
 from mlzoo_biam.metrics import average_precision
-from mlzoo_biam.protocol import precision_by_section, sections
+from mlzoo_biam.scores.chance import chance_levels
+from mlzoo_biam.scores.protocol import precision_by_section, sections
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "biam"
 

@@ -11,9 +11,9 @@ import pytest
 
 from mlzoo.errors import DataError
 from mlzoo_biam.dataset_config import NusWideOptions
-from mlzoo_biam.nus_archive import Archive, read_part
-from mlzoo_biam.nus_bits import read_bits
-from mlzoo_biam.nus_files import (
+from mlzoo_biam.nus_wide.archive import Archive, read_part
+from mlzoo_biam.nus_wide.bits import read_bits
+from mlzoo_biam.nus_wide.files import (
     VECTORS,
     Vocabulary,
     name_of,
@@ -22,9 +22,9 @@ from mlzoo_biam.nus_files import (
     read_vocabulary,
     read_word_vectors,
 )
-from mlzoo_biam.nus_h5 import check_signs
-from mlzoo_biam.nus_labels import read_labels, sparse_labels
-from mlzoo_biam.nus_tables import mangled_id, parse_table, read_table
+from mlzoo_biam.nus_wide.h5 import check_signs
+from mlzoo_biam.nus_wide.tables import mangled_id, parse_table, read_table
+from mlzoo_biam.nus_wide.text_labels import read_labels, sparse_labels
 from mlzoo_biam.splitting import split_rows
 
 WORDS = Vocabulary(("nature", "sky", "car", "elk"), ("cars", "elk", "sky"))
@@ -311,7 +311,7 @@ def test_tables_of_bits_that_are_none_are_refused(tmp_path: Path, text: str, sai
 
 
 def test_bits_are_read_in_pieces_and_in_the_order_asked_for(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("mlzoo_biam.nus_bits.CHUNK_BYTES", 7)
+    monkeypatch.setattr("mlzoo_biam.nus_wide.bits.CHUNK_BYTES", 7)
     bits = np.random.default_rng(0).integers(0, 2, (50, 9))
     (tmp_path / "x.txt").write_text("\n".join(" ".join(map(str, row)) for row in bits) + "\n\n")
     np.testing.assert_array_equal(read_bits(tmp_path / "x.txt", 9, 50, None), bits)

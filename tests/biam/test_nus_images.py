@@ -17,10 +17,10 @@ from mlzoo.backbones.vgg import VGG, Design, described
 from mlzoo.errors import DataError, UsageError
 from mlzoo.progress import Progress
 from mlzoo_biam.dataset_config import NusWideOptions
-from mlzoo_biam.nus_files import VECTORS, path_of
-from mlzoo_biam.nus_wide import load
-from mlzoo_biam.prepare_nus import prepare
-from mlzoo_biam.prepare_nus_config import PrepareNusWideOptions
+from mlzoo_biam.nus_wide.files import VECTORS, path_of
+from mlzoo_biam.nus_wide.loading import load
+from mlzoo_biam.nus_wide.prepare import prepare
+from mlzoo_biam.nus_wide.prepare_config import PrepareNusWideOptions
 
 QUIET = Progress(quiet=True)
 TINY = Design(((4, 4), (4, 4), (4,) * 4, (6,) * 4, (6,) * 4), hidden=10)

@@ -10,10 +10,10 @@ import pytest
 
 from mlzoo.errors import DataError
 from mlzoo_biam.dataset_config import NusWideOptions
-from mlzoo_biam.nus_archive import Archive, read_part
-from mlzoo_biam.nus_benchmark import IMAGES, SEEN, UNSEEN, other_words
-from mlzoo_biam.nus_doctor import examine
-from mlzoo_biam.nus_files import (
+from mlzoo_biam.nus_wide.archive import Archive, read_part
+from mlzoo_biam.nus_wide.benchmark import IMAGES, SEEN, UNSEEN, other_words
+from mlzoo_biam.nus_wide.doctor import examine
+from mlzoo_biam.nus_wide.files import (
     VECTORS,
     path_of,
     read_image_names,
@@ -21,7 +21,7 @@ from mlzoo_biam.nus_files import (
     read_vocabulary,
     read_word_vectors,
 )
-from mlzoo_biam.nus_tables import parse_table
+from mlzoo_biam.nus_wide.tables import parse_table
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "nus-wide"
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "biam"

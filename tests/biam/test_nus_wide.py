@@ -19,15 +19,15 @@ import pytest
 from mlzoo import Finding
 from mlzoo.errors import DataError, RunError, UsageError
 from mlzoo.progress import Progress
-from mlzoo_biam import nus_demo
 from mlzoo_biam.dataset_config import NusWideOptions
-from mlzoo_biam.nus_doctor import examine
-from mlzoo_biam.nus_files import VECTORS
-from mlzoo_biam.nus_wide import load
+from mlzoo_biam.nus_wide import demo as nus_demo
+from mlzoo_biam.nus_wide.doctor import examine
+from mlzoo_biam.nus_wide.files import VECTORS
+from mlzoo_biam.nus_wide.loading import load
+from mlzoo_biam.nus_wide.prepare import prepare
+from mlzoo_biam.nus_wide.prepare_config import PrepareNusWideOptions
+from mlzoo_biam.packed.projection import Projection
 from mlzoo_biam.planted import log_likelihood
-from mlzoo_biam.prepare_nus import prepare
-from mlzoo_biam.prepare_nus_config import PrepareNusWideOptions
-from mlzoo_biam.projection import Projection
 
 QUIET = Progress(quiet=True)
 TAGS, CONCEPTS = ("nature", "sky", "car", "elk"), ("cars", "elk", "sky")
@@ -272,8 +272,8 @@ KILLED = """
 import sys
 from pathlib import Path
 from mlzoo.progress import Progress
-from mlzoo_biam.prepare_nus import prepare
-from mlzoo_biam.prepare_nus_config import PrepareNusWideOptions
+from mlzoo_biam.nus_wide.prepare import prepare
+from mlzoo_biam.nus_wide.prepare_config import PrepareNusWideOptions
 class Told(Progress):
     def begin(self, title, total, done):
         self.begun = title
@@ -301,7 +301,7 @@ def test_killed_work_goes_on(raw: Path) -> None:
 
 def test_disk_that_is_too_small_is_refused_first(raw: Path, monkeypatch) -> None:
     usage = type(shutil.disk_usage("."))(10**6, 10**6, 1000)
-    monkeypatch.setattr("mlzoo_biam.prepare_nus.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("mlzoo_biam.nus_wide.prepare.shutil.disk_usage", lambda _: usage)
     with pytest.raises(RunError, match="GB free, the packed images need"):
         prepare(raw, TRIAL, QUIET)
 

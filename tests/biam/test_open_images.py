@@ -16,19 +16,20 @@ from mlzoo.cli.main import guarded
 from mlzoo.errors import DataError, RunError, UsageError
 from mlzoo.files import write_json
 from mlzoo.progress import Progress
-from mlzoo_biam import packing_parts, prepare_open_images_images
 from mlzoo_biam.dataset_config import OpenImagesOptions
-from mlzoo_biam.image_labels import read_annotations
-from mlzoo_biam.open_images import load, seen_labels
-from mlzoo_biam.open_images_classes import CHOSEN, DESCRIPTIONS, OTHERS, SEEN, read_classes
-from mlzoo_biam.open_images_demo import H5, IMAGES, SHARD_SIZE, SHARDS, write_demo
-from mlzoo_biam.open_images_doctor import examine
-from mlzoo_biam.open_images_spec import annotations_of
-from mlzoo_biam.open_images_vectors import PICKLE
-from mlzoo_biam.prepare_open_images import prepare
-from mlzoo_biam.prepare_open_images_config import PrepareOpenImagesOptions
-from mlzoo_biam.shards import open_packed, open_shards, read_record
-from mlzoo_biam.store import PackedFeatures
+from mlzoo_biam.open_images import prepare_images as prepare_open_images_images
+from mlzoo_biam.open_images.annotations import read_annotations
+from mlzoo_biam.open_images.classes import CHOSEN, DESCRIPTIONS, OTHERS, SEEN, read_classes
+from mlzoo_biam.open_images.demo import H5, IMAGES, SHARD_SIZE, SHARDS, write_demo
+from mlzoo_biam.open_images.doctor import examine
+from mlzoo_biam.open_images.loading import load, seen_labels
+from mlzoo_biam.open_images.prepare import prepare
+from mlzoo_biam.open_images.prepare_config import PrepareOpenImagesOptions
+from mlzoo_biam.open_images.spec import annotations_of
+from mlzoo_biam.open_images.vectors import PICKLE
+from mlzoo_biam.packed import packing_parts
+from mlzoo_biam.packed.shards import open_packed, open_shards, read_record
+from mlzoo_biam.packed.store import PackedFeatures
 
 OPTIONS = OpenImagesOptions()
 QUIET = Progress(quiet=True)
@@ -219,7 +220,7 @@ def test_only_real_rows_of_a_short_shard_are_packed(world, lists, tmp_path):
 
 
 def test_stopped_packing_goes_on_and_gives_the_same(world, lists, monkeypatch):
-    from mlzoo_biam import prepare_open_images_h5
+    from mlzoo_biam.open_images import prepare_h5 as prepare_open_images_h5
 
     real, calls = prepare_open_images_h5.pack_features, []
 
@@ -241,7 +242,7 @@ def test_stopped_packing_goes_on_and_gives_the_same(world, lists, monkeypatch):
 
 
 def test_packing_does_not_go_on_with_shards_of_other_files(world, lists, tmp_path, monkeypatch):
-    from mlzoo_biam import prepare_open_images_h5
+    from mlzoo_biam.open_images import prepare_h5 as prepare_open_images_h5
 
     monkeypatch.setattr(
         prepare_open_images_h5,

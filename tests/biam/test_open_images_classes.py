@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mlzoo.errors import DataError
-from mlzoo_biam.open_images_classes import (
+from mlzoo_biam.open_images.classes import (
     CHOSEN,
     DESCRIPTIONS,
     OTHERS,
@@ -18,7 +18,7 @@ from mlzoo_biam.open_images_classes import (
     read_classes,
     read_descriptions,
 )
-from mlzoo_biam.open_images_vectors import (
+from mlzoo_biam.open_images.vectors import (
     BUILT,
     MISSING,
     PICKLE,

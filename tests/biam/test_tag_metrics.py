@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import mlzoo_biam.at_k
-import mlzoo_biam.average_precision
+import mlzoo_biam.scores.at_k
+import mlzoo_biam.scores.average_precision
 from mlzoo.errors import DataError, NonFiniteError
 from mlzoo_biam.labels import Labels
 from mlzoo_biam.metrics import (
@@ -119,9 +119,9 @@ def test_average_precision_equals_a_plain_order_whatever_the_blocks(annotated, s
     rows = random.permutation(len(scores))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            mlzoo_biam.average_precision, "BLOCK_ENTRIES", int(random.choice([1, 9, 2**23]))
+            mlzoo_biam.scores.average_precision, "BLOCK_ENTRIES", int(random.choice([1, 9, 2**23]))
         )
-        patch.setattr(mlzoo_biam.average_precision, "FEW", int(random.choice([0, 64])))
+        patch.setattr(mlzoo_biam.scores.average_precision, "FEW", int(random.choice([0, 64])))
         for own in (labels, sparse(labels)):
             for ties in ("stable", "pessimistic"):
                 plain = [
@@ -189,7 +189,7 @@ def test_precision_recall_and_f1_equal_plain_counts_whatever_the_blocks(seed) ->
         np.sort(random.choice(width, ks[-1], replace=False)),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mlzoo_biam.at_k, "BLOCK_ENTRIES", int(random.choice([1, 30, 2**23])))
+        patch.setattr(mlzoo_biam.scores.at_k, "BLOCK_ENTRIES", int(random.choice([1, 30, 2**23])))
         for own in (labels, sparse(labels)):
             check_at(precision_recall_f1_at(scores, own, ks), scores, labels, ks)
             found = precision_recall_f1_at(scores, own, ks, per_class=True)

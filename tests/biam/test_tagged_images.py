@@ -13,13 +13,13 @@ from PIL import Image
 from mlzoo.cli.main import guarded
 from mlzoo.errors import DataError, RunError, UsageError
 from mlzoo.progress import Progress
-from mlzoo_biam import packing_parts
 from mlzoo_biam.dataset_config import TaggedImagesOptions
-from mlzoo_biam.prepare_tagged_images import prepare
-from mlzoo_biam.prepare_tagged_images_config import PrepareTaggedImagesOptions
-from mlzoo_biam.tagged_images import load
-from mlzoo_biam.tagged_images_demo import GIVEN, write_demo
-from mlzoo_biam.tagged_tables import read_tag_table, read_tags
+from mlzoo_biam.packed import packing_parts
+from mlzoo_biam.tagged_images.demo import GIVEN, write_demo
+from mlzoo_biam.tagged_images.loading import load
+from mlzoo_biam.tagged_images.prepare import prepare
+from mlzoo_biam.tagged_images.prepare_config import PrepareTaggedImagesOptions
+from mlzoo_biam.tagged_images.tables import read_tag_table, read_tags
 
 OPTIONS = TaggedImagesOptions()
 QUIET = Progress(quiet=True)

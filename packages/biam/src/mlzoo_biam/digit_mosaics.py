@@ -20,7 +20,7 @@ import numpy.typing as npt
 from mlzoo_biam.dataset_config import MosaicOptions
 from mlzoo_biam.labels import Labels
 from mlzoo_biam.multilabel import Images, MultiLabelData
-from mlzoo_biam.store import ArrayFeatures
+from mlzoo_biam.packed.store import ArrayFeatures
 
 Floats = npt.NDArray[np.float32]
 
@@ -115,8 +115,11 @@ def styled(digit: Floats, style: int) -> Floats:
     if style == 1:
         return 1 - digit
     if style == 2:
-        return np.abs(digit - _STRIPES)
-    return np.maximum(digit, _FRAME) if style == 3 else digit
+        striped: Floats = np.abs(digit - _STRIPES)
+        return striped
+    if style == 3:
+        digit = np.where(_FRAME > 0, _FRAME, digit)
+    return digit
 
 
 def _mosaics(

@@ -1,7 +1,8 @@
 """Scores of the task ``multilabel-zero-shot``: one pass over one score matrix for ZSL, GZSL and seen tags.
 
-All read the prediction arrays of :mod:`mlzoo_biam.multilabel`, by the protocol of :mod:`mlzoo_biam.protocol`.
-What a split cannot say is NaN, such as ZSL where no unseen tag is annotated, or F1 of ten tags of eight.
+All read the prediction arrays of :mod:`mlzoo_biam.multilabel`, by the protocol of
+:mod:`mlzoo_biam.scores.protocol`. What a split cannot say is NaN, such as ZSL where no unseen tag is
+annotated, or F1 of ten tags of eight.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from mlzoo.errors import DataError, NonFiniteError, PluginError
-from mlzoo_biam.at_k import AtK, precision_recall_f1_at
-from mlzoo_biam.average_precision import (
+from mlzoo_biam.labels import PREFIX, Labels
+from mlzoo_biam.metric_specs import F1_KS, KS, MAIN, METRICS, POOLED_METRICS
+from mlzoo_biam.scores.at_k import AtK, precision_recall_f1_at
+from mlzoo_biam.scores.average_precision import (
     BLOCK_ENTRIES,
     Float64,
     Scores,
     mean_over_classes,
     weighted_mean,
 )
-from mlzoo_biam.labels import PREFIX, Labels
-from mlzoo_biam.metric_specs import F1_KS, KS, MAIN, METRICS, POOLED_METRICS
-from mlzoo_biam.pooled_precision import pooled_average_precision
-from mlzoo_biam.protocol import Section, is_partly_annotated, precision_by_section, sections
+from mlzoo_biam.scores.pooled_precision import pooled_average_precision
+from mlzoo_biam.scores.protocol import Section, is_partly_annotated, precision_by_section, sections
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Table = dict[str, Sequence[Any] | npt.NDArray[Any]]

@@ -5,14 +5,14 @@ All take a score matrix and labels, dense or :class:`mlzoo_biam.labels.Labels`, 
 
 from __future__ import annotations
 
-from mlzoo_biam.at_k import AtK, precision_recall_f1_at
-from mlzoo_biam.average_precision import (
+from mlzoo_biam.scores.at_k import AtK, precision_recall_f1_at
+from mlzoo_biam.scores.average_precision import (
     average_precision,
     expected_average_precision,
     mean_over_classes,
     weighted_mean,
 )
-from mlzoo_biam.pooled_precision import expected_pooled_precision, pooled_average_precision
+from mlzoo_biam.scores.pooled_precision import expected_pooled_precision, pooled_average_precision
 
 __all__ = [
     "AtK",

@@ -271,7 +271,7 @@ class MultiLabelData:
 
     def references(self) -> Mapping[str, Mapping[str, float]]:
         """Chance levels and ceilings by metric, in the metric's unit."""
-        from mlzoo_biam.chance import chance_levels
+        from mlzoo_biam.scores.chance import chance_levels
 
         found = {name: {"chance": value} for name, value in chance_levels(self).items()}
         for name, value in self.ceilings.items():

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlzoo import DatasetSpec, EvaluatorSpec, ModelSpec, Paper, hookimpl
-from mlzoo_biam.baselines import baselines
+from mlzoo_biam.baselines.cards import baselines
 from mlzoo_biam.metric_specs import METRICS, POOLED_METRICS
-from mlzoo_biam.nus_wide_spec import nus_wide
-from mlzoo_biam.open_images_spec import open_images
+from mlzoo_biam.nus_wide.spec import nus_wide
+from mlzoo_biam.open_images.spec import open_images
 from mlzoo_biam.presets import presets
 from mlzoo_biam.published import published
-from mlzoo_biam.tagged_images_spec import tagged_images
+from mlzoo_biam.tagged_images.spec import tagged_images
 
 TASK = "multilabel-zero-shot"
 

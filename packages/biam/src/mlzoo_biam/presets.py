@@ -24,7 +24,7 @@ _MOSAICS: dict[str, Any] = {
     "top_k": 1,  # a digit fills one of nine regions
     "dropout": 0.0,
     "scene_dropout": 0.0,
-    "epochs": 20,
+    "epochs": 15,
     "min_learning_rate": 1e-4,
     "weight_decay": 1e-5,
 }

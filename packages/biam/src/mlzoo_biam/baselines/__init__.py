@@ -1,0 +1,1 @@
+"""What stands below BiAM: frequencies, ridge regression, mixed word vectors."""

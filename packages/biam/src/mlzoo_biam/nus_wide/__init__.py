@@ -1,0 +1,1 @@
+"""NUS-WIDE: its official files, packing, loading, examination, and a demo world."""

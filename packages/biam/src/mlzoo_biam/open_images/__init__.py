@@ -1,0 +1,1 @@
+"""Open Images v4: its official files, the crawl of its images, packing, loading, and a demo world."""

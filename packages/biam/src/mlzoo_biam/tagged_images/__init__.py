@@ -1,0 +1,1 @@
+"""One's own images with a table of tags."""
