@@ -30,12 +30,15 @@ _MOSAICS: dict[str, Any] = {
 }
 """The best F1 of seen tags on val among a handful of settings, with seed 0."""
 
-_COMPAT: dict[str, Any] = {
+PROGRAM: dict[str, Any] = {
     "batch_norm_momentum": 0.99,
     "zero_score_mask": True,
     "sampling": "replacement",
 }
 """What the published program does and should not."""
+
+NUS_WIDE_PROGRAM: dict[str, Any] = {**PROGRAM, "validation": "alphabetical"}
+"""The same on NUS-WIDE, whose logged numbers were reached with it."""
 
 _FINE_TUNED: dict[str, Any] = {"select": "last", "fine_tune_epochs": 5}
 
@@ -55,15 +58,11 @@ def presets() -> dict[str, dict[str, Any]]:
     return {
         "digit-mosaics": _MOSAICS,
         "nus-wide": _NUS_WIDE,
-        "nus-wide/compat": {**_COMPAT, "validation": "alphabetical"},
+        "nus-wide/compat": NUS_WIDE_PROGRAM,
         "nus-wide/fine-tuned": _FINE_TUNED,
-        "nus-wide/compat-fine-tuned": {
-            **_COMPAT,
-            **_FINE_TUNED,
-            "validation": "alphabetical",
-        },
+        "nus-wide/compat-fine-tuned": {**NUS_WIDE_PROGRAM, **_FINE_TUNED},
         "open-images": _OPEN_IMAGES,
-        "open-images/compat": {**_COMPAT, "select": "test"},
+        "open-images/compat": {**PROGRAM, "select": "test"},
         "tagged-images": {},
         "*/smoke": _TRY,
     }

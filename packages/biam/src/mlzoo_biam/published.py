@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlzoo import Published
+from mlzoo_biam.presets import NUS_WIDE_PROGRAM
 
 LOG = "a log shipped with the official repository"
 TABLE = "the paper's table, recalled and not seen again"
@@ -138,7 +139,7 @@ def _logged(row: _LoggedRow, selection: str, options: Mapping[str, Any]) -> Row:
         selection=selection,
         values={"zsl_map_published": zsl_map, "gzsl_map_published": gzsl_map},
         at={("zsl", 3): zsl_3, ("zsl", 5): zsl_5, ("gzsl", 3): gzsl_3, ("gzsl", 5): gzsl_5},
-        options=options,
+        options={**NUS_WIDE_PROGRAM, **options},
     )
 
 
@@ -156,7 +157,7 @@ def _nus_wide_validation() -> Iterator[Row]:
             source=f"{LOG}: epoch {epoch} of 40",
             selection=selection,
             values={"seen_f1_5": value},
-            options={"validation": "alphabetical"},
+            options=NUS_WIDE_PROGRAM,
             split="val",
         )
 
