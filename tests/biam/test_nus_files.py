@@ -11,6 +11,7 @@ import pytest
 
 from mlzoo.errors import DataError
 from mlzoo_biam.dataset_config import NusWideOptions
+from mlzoo_biam.labels import Labels
 from mlzoo_biam.nus_wide.archive import Archive, read_part
 from mlzoo_biam.nus_wide.bits import read_bits
 from mlzoo_biam.nus_wide.files import (
@@ -24,7 +25,7 @@ from mlzoo_biam.nus_wide.files import (
 )
 from mlzoo_biam.nus_wide.h5 import check_signs
 from mlzoo_biam.nus_wide.tables import mangled_id, parse_table, read_table
-from mlzoo_biam.nus_wide.text_labels import read_labels, sparse_labels
+from mlzoo_biam.packed.label_file import read_labels
 from mlzoo_biam.splitting import split_rows
 
 WORDS = Vocabulary(("nature", "sky", "car", "elk"), ("cars", "elk", "sky"))
@@ -279,7 +280,7 @@ def test_without_tags_only_unseen_tags_of_test_are_annotated(tmp_path: Path) -> 
     archive = Archive([tmp_path])
     found = read_part(archive, "test", WORDS)
     assert found.dense.tolist() == [[0, 0, -1, 1, -1], [0, 0, -1, -1, -1]]
-    assert sparse_labels(found.dense).default.tolist() == [0, 0, -1, -1, -1]
+    assert Labels.from_dense(found.dense).default.tolist() == [0, 0, -1, -1, -1]
     with pytest.raises(DataError, match=r"Train_Tags1k.dat or AllTags1k.txt is not in"):
         read_part(archive, "train", WORDS)
 
@@ -322,14 +323,14 @@ def test_bits_are_read_in_pieces_and_in_the_order_asked_for(tmp_path, monkeypatc
 def test_sparse_labels_are_the_dense_ones(tmp_path: Path) -> None:
     dense = np.random.default_rng(0).integers(-1, 2, (20, 6)).astype(np.int8)
     dense[:, :3][dense[:, :3] == 0] = -1  # these are annotated throughout
-    labels = sparse_labels(dense)
+    labels = Labels.from_dense(dense)
     assert labels.default.tolist() == [-1, -1, -1, 0, 0, 0]
     np.testing.assert_array_equal(labels.dense(), dense)
     np.savez(tmp_path / "labels.npz", **labels.arrays())
-    again = read_labels(tmp_path / "labels.npz", 6, 3, 20)
+    again = read_labels(tmp_path / "labels.npz", 6, 20, 3)
     np.testing.assert_array_equal(again.dense(), dense)
     with pytest.raises(DataError, match="labels of 20 images for 6 tags, expected 20 images and 7"):
-        read_labels(tmp_path / "labels.npz", 7, 3, 20)
+        read_labels(tmp_path / "labels.npz", 7, 20, 3)
 
 
 def test_labels_of_zero_and_one_are_refused(tmp_path: Path) -> None:
@@ -337,9 +338,9 @@ def test_labels_of_zero_and_one_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no label is -1") as caught:
         check_signs(dense, "x.h5: 'labels'")
     assert "2 * labels - 1" in caught.value.fix
-    np.savez(tmp_path / "labels.npz", **sparse_labels(dense).arrays())
+    np.savez(tmp_path / "labels.npz", **Labels.from_dense(dense).arrays())
     with pytest.raises(DataError, match=r"labels.npz: no label of the seen tags is -1"):
-        read_labels(tmp_path / "labels.npz", 6, 3, 20)
+        read_labels(tmp_path / "labels.npz", 6, 20, 3)
 
 
 def test_validation_images_are_the_last_or_drawn() -> None:

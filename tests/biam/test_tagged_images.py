@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import mlzoo
 from mlzoo.cli.main import guarded
 from mlzoo.errors import DataError, RunError, UsageError
 from mlzoo.progress import Progress
+from mlzoo.run_directory import RunRecord
 from mlzoo_biam.dataset_config import TaggedImagesOptions
 from mlzoo_biam.packed import packing_parts
 from mlzoo_biam.tagged_images.demo import GIVEN, write_demo
@@ -170,6 +172,68 @@ def test_images_become_a_dataset(given, small_vgg):
     assert data.vectors.shape == (6, 5)
     assert "your own images" in data.incomparable
     np.testing.assert_allclose(np.linalg.norm(data.vectors, axis=1), 1, rtol=1e-5)
+
+
+@pytest.fixture
+def tagged_run(given, small_vgg):
+    """A finished run on these images, and the weights that described them."""
+    folder = given / "root" / "tagged-images"
+    folder.mkdir()
+    prepare(folder, options(given, small_vgg), QUIET)
+    result = mlzoo.run(
+        "biam",
+        dataset="tagged-images",
+        data_dir=given / "root",
+        out=given / "runs",
+        figures=False,
+        progress=QUIET,
+        epochs=2,
+        channels=8,
+        heads=2,
+        batch_size=4,
+        first_evaluation=1,
+    )
+    return result.directory, small_vgg
+
+
+def test_a_run_on_images_tags_a_new_image_and_draws_where(given, tagged_run):
+    directory, weights = tagged_run
+    picture = given / "maps.png"
+    image = given / "photos" / "00.png"
+    found = mlzoo.predict(
+        directory,
+        [image],
+        data_dir=given / "root",
+        device="cpu",
+        progress=QUIET,
+        top=3,
+        weights=weights,
+        figure=picture,
+    )
+    assert found["image"] == [str(image)] * 3
+    assert found["rank"] == [1, 2, 3]
+    assert found["score"] == sorted(found["score"], reverse=True)
+    assert all(0 <= row < 14 for row in found["row"])
+    with Image.open(picture) as drawn:
+        assert drawn.width > 500
+    data = load(given / "root" / "tagged-images", OPTIONS)  # the same image is the first of test
+    scores = RunRecord(directory).predictions("test")["scores"][0]
+    best = np.argsort(-scores, kind="stable")[:3]
+    assert found["tag"] == [data.tags[tag] for tag in best]
+    np.testing.assert_allclose(found["score"], scores[best], rtol=1e-4, atol=1e-5)
+
+
+def test_tags_can_be_chosen_and_an_unreadable_image_is_named(given, tagged_run):
+    directory, weights = tagged_run
+    common = {"data_dir": given / "root", "device": "cpu", "progress": QUIET, "weights": weights}
+    found = mlzoo.predict(directory, [given / "photos" / "00.png"], tags=["zebra", "cat"], **common)
+    assert sorted(found["tag"]) == ["cat", "zebra"]
+    assert dict(zip(found["tag"], found["kind"], strict=True)) == {"cat": "seen", "zebra": "unseen"}
+    unseen = mlzoo.predict(directory, [given / "photos" / "00.png"], kind="unseen", **common)
+    assert set(unseen["tag"]) == set(UNSEEN)
+    (given / "broken.jpg").write_bytes(b"no image")
+    with pytest.raises(DataError, match="broken.jpg"):
+        mlzoo.predict(directory, [given / "broken.jpg"], **common)
 
 
 def test_split_is_drawn_where_the_table_has_none(given, small_vgg):

@@ -63,22 +63,31 @@ class Labels:
         return len(self.default)
 
     @classmethod
-    def from_dense(cls, labels: npt.NDArray[Any], default: int) -> Self:
-        """From [N, C] of -1, 0 and +1; ``default`` is what most pairs are: -1 or 0.
+    def from_dense(cls, labels: npt.NDArray[Any], default: int | None = None) -> Self:
+        """From [N, C] of -1, 0 and +1.
+
+        Args:
+            labels: of all pairs.
+            default: what most pairs are: -1 or 0; by tag if not given, -1 for one that is annotated in
+                every image.
 
         Raises:
-            DataError: another value.
+            DataError: another value, or a default of -1 where some pair is not annotated.
         """
         if not np.isin(labels, (-1, 0, 1)).all():
             raise DataError("labels: expected -1, 0 and +1 only.")
-        if default == -1 and not (labels != 0).all():
+        unknown = (labels == 0).any(axis=0)  # [C]
+        if default == -1 and unknown.any():
             raise DataError("labels: some pairs are not annotated, so the default cannot be -1.")
-        rows, tags = np.nonzero(labels != default)
+        defaults = (
+            np.full(labels.shape[1], default) if default is not None else np.where(unknown, 0, -1)
+        )
+        defaults = defaults.astype(np.int8)
+        rows, tags = np.nonzero(labels != defaults)
+        counts = np.bincount(rows, minlength=len(labels))
         return cls(
-            np.full(labels.shape[1], default, dtype=np.int8),
-            np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(labels)))]).astype(
-                np.int64
-            ),
+            defaults,
+            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
             tags.astype(np.int32),
             labels[rows, tags].astype(np.int8),
         )

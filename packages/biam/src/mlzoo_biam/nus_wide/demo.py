@@ -18,10 +18,10 @@ import numpy.typing as npt
 
 from mlzoo.errors import UsageError
 from mlzoo.files import write_json
+from mlzoo_biam.labels import Labels
 from mlzoo_biam.nus_wide.files import CONCEPTS, TAGS, VECTORS, Vocabulary
 from mlzoo_biam.nus_wide.h5 import CONCEPT_LABELS, FEATURES, LABELS
 from mlzoo_biam.nus_wide.loading import PLANTED
-from mlzoo_biam.nus_wide.text_labels import sparse_labels
 from mlzoo_biam.packed.packing import pack_arrays
 from mlzoo_biam.packed.projection import Projection
 from mlzoo_biam.planted import SIDE, Pictures, World, draw_pictures, draw_world, planted_scores
@@ -69,7 +69,7 @@ def write_demo(root: Path, seed: int) -> Mapping[str, object]:
                 (SIDE, SIDE),
                 Projection(regions.shape[1])(regions),
                 names[part],
-                labels=sparse_labels(labels[part]),
+                labels=Labels.from_dense(labels[part]),
                 facts={"scene": "projection", "demo": f"seed {seed}"},
             )
             digests.append(packed.digest())
@@ -97,7 +97,7 @@ def best_values(
     from mlzoo_biam.evaluators import score
 
     data = SimpleNamespace(tags=words.all_tags, seen_count=words.seen_count)
-    found = score({"scores": scores, **sparse_labels(labels).arrays()}, data)
+    found = score({"scores": scores, **Labels.from_dense(labels).arrays()}, data)
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 

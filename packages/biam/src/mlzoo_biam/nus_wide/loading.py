@@ -24,7 +24,7 @@ from mlzoo_biam.nus_wide.files import (
     read_vocabulary,
     read_word_vectors,
 )
-from mlzoo_biam.nus_wide.text_labels import read_labels
+from mlzoo_biam.packed.label_file import read_labels
 from mlzoo_biam.packed.store import LABELS, PackedFeatures
 from mlzoo_biam.splitting import split_rows
 
@@ -65,7 +65,7 @@ def load(root: Path, options: NusWideOptions) -> MultiLabelData:
 def read_part(folder: Path, words: Vocabulary) -> Images:
     """All images of a packed folder with their labels; raises DataError as :func:`load`."""
     features = PackedFeatures(folder)
-    labels = read_labels(folder / LABELS, len(words.all_tags), words.seen_count, len(features))
+    labels = read_labels(folder / LABELS, len(words.all_tags), len(features), words.seen_count)
     return Images(features, labels, features.names, np.arange(len(features), dtype=np.int64))
 
 

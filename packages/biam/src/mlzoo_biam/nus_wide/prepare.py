@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlzoo.errors import DataError, RunError, UsageError
+from mlzoo.errors import DataError, UsageError
 from mlzoo.files import atomic_write
 from mlzoo.progress import Progress
 from mlzoo_biam.labels import Labels
@@ -23,6 +22,7 @@ from mlzoo_biam.nus_wide.files import (
 )
 from mlzoo_biam.nus_wide.prepare_config import PrepareNusWideOptions
 from mlzoo_biam.packed.packing import require_absent
+from mlzoo_biam.packed.preparing import going_on
 
 H5_FILES = {part: f"nus_wide_{part}.h5" for part in PARTS}
 WHERE = "Give --h5 DIR with --weights FILE, or --images DIR with --weights FILE and --archive DIR."
@@ -108,26 +108,6 @@ def take_words(root: Path, archive: Archive) -> Vocabulary:
     words = read_vocabulary(root)
     read_word_vectors(root / VECTORS, words)
     return words
-
-
-def require_space(folder: Path, size: int) -> None:
-    """Raises RunError where the disk has less than ``size`` bytes free, before hours of work."""
-    free = shutil.disk_usage(folder).free
-    if free < size:
-        raise RunError(
-            f"{folder} has {free / 1e9:.1f} GB free, the packed images need {size / 1e9:.1f} GB more.",
-            "Choose another place with --data-dir DIR.",
-        )
-
-
-@contextmanager
-def going_on(progress: Progress) -> Iterator[None]:
-    """Tells whoever stops the work that nothing is lost."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        progress.message("stopped; the same command goes on from here.")
-        raise
 
 
 def label_facts(labels: Labels, words: Vocabulary, repaired: Sequence[str]) -> dict[str, Any]:

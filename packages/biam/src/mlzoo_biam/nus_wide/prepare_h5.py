@@ -18,7 +18,6 @@ from mlzoo_biam.nus_wide.files import Vocabulary
 from mlzoo_biam.nus_wide.h5 import OfficialFile, open_official
 from mlzoo_biam.nus_wide.prepare import label_facts
 from mlzoo_biam.nus_wide.prepare_config import PrepareNusWideOptions
-from mlzoo_biam.nus_wide.text_labels import sparse_labels
 from mlzoo_biam.packed.packing import check_finite
 from mlzoo_biam.packed.packing_parts import pack_features, scene_identity, scene_reader
 from mlzoo_biam.packed.store import check_names
@@ -91,7 +90,7 @@ def _labels(
         dense = official.labels(names, words, lambda done: progress.counted(done, len(names)))
     finally:
         progress.end()
-    return sparse_labels(dense)
+    return Labels.from_dense(dense)
 
 
 def _identity(path: Path, names: Sequence[str], options: PrepareNusWideOptions) -> dict[str, str]:

@@ -8,13 +8,15 @@ from typing import Any
 
 from mlzoo.backbones import Unreadable, write_unreadable
 from mlzoo.progress import Progress
+from mlzoo_biam.labels import Labels
 from mlzoo_biam.nus_wide.archive import Archive, read_part
 from mlzoo_biam.nus_wide.files import Vocabulary, path_of
-from mlzoo_biam.nus_wide.prepare import label_facts, require_space
+from mlzoo_biam.nus_wide.prepare import label_facts
 from mlzoo_biam.nus_wide.prepare_config import PrepareNusWideOptions
-from mlzoo_biam.nus_wide.text_labels import read_labels, sparse_labels
+from mlzoo_biam.packed.label_file import read_labels
 from mlzoo_biam.packed.packing import part_folder
 from mlzoo_biam.packed.packing_parts import BACKBONE, ROW_BYTES, pack_images, unreadable_of
+from mlzoo_biam.packed.preparing import require_space
 from mlzoo_biam.packed.store import LABELS, PackedFeatures
 
 
@@ -40,7 +42,7 @@ def prepare_images(
     assert options.images is not None
     assert options.weights is not None
     dense = read_part(archive, part, words)
-    listed_names, repaired, labels = dense.names, dense.repaired, sparse_labels(dense.dense)
+    listed_names, repaired, labels = dense.names, dense.repaired, Labels.from_dense(dense.dense)
     del dense
     images = image_folder(options.images, listed_names[0])
     files = [listed_file(images, name) for name in listed_names]
@@ -64,7 +66,7 @@ def prepare_images(
     packed = PackedFeatures(root / part)
     unreadable = unreadable_of(root / part, files)
     facts |= _list_unreadable(root / f"{part}.unreadable.csv", unreadable)
-    own = read_labels(root / part / LABELS, labels.width, words.seen_count, len(packed))
+    own = read_labels(root / part / LABELS, labels.width, len(packed), words.seen_count)
     return {"images": len(packed), **facts, **label_facts(own, words, repaired)}
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from mlzoo.data.checks import existing
 from mlzoo.errors import DataError, UsageError
 from mlzoo.progress import Progress
-from mlzoo_biam.nus_wide.prepare import going_on
 from mlzoo_biam.open_images.classes import read_classes
 from mlzoo_biam.open_images.prepare_config import PrepareOpenImagesOptions
 from mlzoo_biam.open_images.spec import PARTS
 from mlzoo_biam.open_images.vectors import build_class_vectors
 from mlzoo_biam.packed.packing import require_absent
+from mlzoo_biam.packed.preparing import going_on
 
 WHERE = "Give --h5 DIR or --images DIR, with --weights FILE; or --glove FILE for word vectors."
 

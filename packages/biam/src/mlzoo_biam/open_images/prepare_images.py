@@ -20,7 +20,6 @@ from mlzoo.data.manifest import sha256_of
 from mlzoo.errors import DataError
 from mlzoo.progress import Progress
 from mlzoo_biam.labels import Labels
-from mlzoo_biam.nus_wide.prepare import require_space
 from mlzoo_biam.open_images.annotations import read_annotations
 from mlzoo_biam.open_images.classes import Classes
 from mlzoo_biam.open_images.loading import check_annotated, seen_labels
@@ -35,6 +34,7 @@ from mlzoo_biam.packed.packing_parts import (
     pack_images,
     unreadable_of,
 )
+from mlzoo_biam.packed.preparing import require_space
 from mlzoo_biam.packed.shards import CLASSES, write_record
 
 

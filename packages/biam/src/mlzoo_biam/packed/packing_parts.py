@@ -18,8 +18,8 @@ from mlzoo.data.row_store import RowStore
 from mlzoo.errors import DataError, RunError
 from mlzoo.progress import Progress
 from mlzoo_biam.labels import Labels
-from mlzoo_biam.nus_wide.prepare import require_space
 from mlzoo_biam.packed.packing import finish, part_folder, shapes, write_beside
+from mlzoo_biam.packed.preparing import require_space
 from mlzoo_biam.packed.projection import Projection
 from mlzoo_biam.packed.store import REGIONS, SCENE
 

@@ -13,11 +13,11 @@ from typing import Any, overload
 
 import numpy as np
 
-from mlzoo.data.readers import ArraySpec, read_npz
 from mlzoo.errors import DataError, MlzooError
 from mlzoo.files import read_json, write_json
-from mlzoo_biam.labels import PREFIX, Labels
+from mlzoo_biam.labels import Labels
 from mlzoo_biam.multilabel import Images, Index
+from mlzoo_biam.packed.label_file import read_labels
 from mlzoo_biam.packed.store import AGAIN, LABELS, PackedFeatures, ShardedFeatures
 
 SHARDS = "shards.json"
@@ -94,24 +94,8 @@ def open_packed(folder: Path, classes: str, tags: int) -> Images:
             f"{folder} was packed with labels of other classes than the class files list.",
             AGAIN,
         )
-    labels = _read_labels(folder / LABELS, tags, len(features))
+    labels = read_labels(folder / LABELS, tags, len(features))
     return Images(features, labels, features.names, np.arange(len(features), dtype=np.int64))
-
-
-def _read_labels(path: Path, tags: int, images: int) -> Labels:
-    kinds = {name: ArraySpec(ndim=1, kinds="i") for name in ("default", "indptr", "tags", "values")}
-    arrays = read_npz(path, {PREFIX + name: spec for name, spec in kinds.items()})
-    try:
-        labels = Labels.from_predictions(arrays)
-    except DataError as error:
-        raise DataError(f"{path}: {error.message}", AGAIN) from error
-    if labels.width != tags or len(labels) != images:
-        raise DataError(
-            f"{path} has labels of {len(labels)} images for {labels.width} tags, expected {images} "
-            f"images and {tags} tags.",
-            AGAIN,
-        )
-    return labels
 
 
 def joined(parts: Sequence[Labels]) -> Labels:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from mlzoo.errors import UsageError
 from mlzoo.files import write_json
-from mlzoo_biam.nus_wide.text_labels import sparse_labels
+from mlzoo_biam.labels import Labels
 from mlzoo_biam.packed.packing import pack_arrays
 from mlzoo_biam.packed.projection import Projection
 from mlzoo_biam.packed.shards import CLASSES
@@ -82,7 +82,7 @@ def best_values(
     from mlzoo_biam.evaluators import score
 
     data = SimpleNamespace(tags=tags.all, seen_count=len(tags.seen))
-    found = score({"scores": scores, **sparse_labels(labels).arrays()}, data)
+    found = score({"scores": scores, **Labels.from_dense(labels).arrays()}, data)
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
@@ -108,7 +108,7 @@ def _pack(
         (SIDE, SIDE),
         Projection(regions.shape[1])(regions),
         images,
-        labels=sparse_labels(labels),
+        labels=Labels.from_dense(labels),
         facts={"scene": "projection", "demo": f"seed {seed}", CLASSES: tags.digest()},
     )
     return made.digest()

@@ -15,10 +15,9 @@ from mlzoo.errors import DataError, UsageError, did_you_mean
 from mlzoo.progress import Progress
 from mlzoo_biam.labels import Labels
 from mlzoo_biam.multilabel import Index
-from mlzoo_biam.nus_wide.prepare import going_on, require_space
-from mlzoo_biam.nus_wide.text_labels import sparse_labels
 from mlzoo_biam.packed.packing import require_absent
 from mlzoo_biam.packed.packing_parts import ROW_BYTES, changed, made_of, pack_images, unreadable_of
+from mlzoo_biam.packed.preparing import going_on, require_space
 from mlzoo_biam.packed.shards import CLASSES
 from mlzoo_biam.tagged_images.loading import RECORD, Tags, write_tags
 from mlzoo_biam.tagged_images.prepare_config import PrepareTaggedImagesOptions
@@ -59,7 +58,7 @@ def prepare(
     vectors = _vectors(tags, source, progress)
     rows = _split(table, options, labels)
     dense = table.labels[:, order]
-    sparse = sparse_labels(dense)
+    sparse = Labels.from_dense(dense)
     _check_labels(dense, tags, rows, labels, progress)
     facts: dict[str, Any] = {
         "tags": {"seen": len(tags.seen), "unseen": len(tags.unseen)},

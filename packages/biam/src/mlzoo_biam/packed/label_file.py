@@ -1,11 +1,8 @@
-"""Dense labels as the sparse ones that are stored, and read again."""
+"""Labels as they lie beside packed features."""
 
 from __future__ import annotations
 
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
 
 from mlzoo.data.readers import ArraySpec, read_npz
 from mlzoo.errors import DataError
@@ -14,27 +11,17 @@ from mlzoo_biam.labels import PREFIX, Labels
 ZERO_ONE = "Labels must be -1 (absent), 0 (not annotated) and +1 (present): prepare them again."
 
 
-def sparse_labels(dense: npt.NDArray[np.int8]) -> Labels:
-    """Of int8 [N, C]; a tag that is annotated in every image has the default -1, another one 0."""
-    default = np.where((dense == 0).any(axis=0), 0, -1).astype(np.int8)
-    rows, tags = np.nonzero(dense != default)
-    counts = np.bincount(rows, minlength=len(dense))
-    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return Labels(default, indptr, tags.astype(np.int32), dense[rows, tags])
-
-
-def read_labels(path: Path, tags: int, seen: int, images: int) -> Labels:
+def read_labels(path: Path, tags: int, images: int, seen: int | None = None) -> Labels:
     """The labels that lie beside packed features.
 
     Args:
         path: an .npz of the four arrays of :class:`mlzoo_biam.labels.Labels`.
         tags: C, how many there must be labels for.
-        seen: how many of them are seen.
         images: N.
+        seen: how many tags are seen; then something must be absent among both kinds that are annotated.
 
     Raises:
-        DataError: missing, damaged, for other tags or images, or with nothing absent among the seen
-            or the unseen tags.
+        DataError: missing, damaged, for other tags or images, or with nothing absent (labels of 0 and 1).
     """
     kinds = {name: ArraySpec(ndim=1, kinds="i") for name in ("default", "indptr", "tags", "values")}
     arrays = read_npz(path, {PREFIX + name: spec for name, spec in kinds.items()})
@@ -48,6 +35,8 @@ def read_labels(path: Path, tags: int, seen: int, images: int) -> Labels:
             f"images and {tags} tags.",
             "Prepare the part again: mlzoo data prepare.",
         )
+    if seen is None:
+        return labels
     absent = labels.default == -1
     absent[labels.tags[labels.values < 0]] = True
     annotated = absent.copy()
