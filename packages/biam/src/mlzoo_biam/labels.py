@@ -118,7 +118,7 @@ class Labels:
         """The same for some images, in the order of ``rows``."""
         if isinstance(rows, slice):
             rows = np.arange(len(self))[rows]
-        sizes = (self.indptr[1:] - self.indptr[:-1])[rows]
+        sizes = self.indptr[rows + 1] - self.indptr[rows]  # of these alone: there may be millions
         indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         # Entry j of image i of the part is entry indptr[rows[i]] + j of the whole.
         shift = np.repeat(self.indptr[rows] - indptr[:-1], sizes)

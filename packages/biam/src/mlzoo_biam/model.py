@@ -96,6 +96,7 @@ class BiAMModel:
             data.vectors.shape[1],
         )
         self.vectors = torch.from_numpy(data.vectors)  # [C, E]
+        self._stages: dict[str, tuple[Sampler, Images]] = {}
 
     def to(self, device: torch.device | str) -> BiAMModel:
         """Move the network and the word vectors."""
@@ -116,16 +117,13 @@ class BiAMModel:
         network, optimizer = run.prepare(self.network, optimizer)
         best = BestWeights()
         state = {"model": self, "optimizer": optimizer} | ({"best": best} if tuned else {})
-        sampler = self._sampler("train")
 
         for epoch in run.epochs(config.epochs + config.fine_tune_epochs, **state):
             first_stage = epoch <= config.epochs
             if epoch == config.epochs + 1:
                 self._begin_fine_tuning(run, optimizer, best)
-            if not first_stage:
-                sampler = self._sampler("trainval")
             self._set_rate(optimizer, epoch)
-            images = self.data.part("train" if first_stage else "trainval")
+            sampler, images = self._stage("train" if first_stage else "trainval")
             for batch in self._batches(run, sampler, images, epoch):
                 losses = image_losses(
                     network(batch.regions, batch.scene, batch.vectors),
@@ -152,10 +150,15 @@ class BiAMModel:
             fused=True,
         )
 
-    def _sampler(self, part: str) -> Sampler:
-        config, data = self.config, self.data
-        kept = trainable(data.part(part).own_labels, data.seen, config.max_labels)
-        return Sampler(config, kept, data.shards if part == "train" else data.shards[:0])
+    def _stage(self, part: str) -> tuple[Sampler, Images]:
+        """What a stage of training draws from; made once."""
+        if part not in self._stages:
+            config, data = self.config, self.data
+            images = data.part(part)
+            kept = trainable(images.own_labels, data.seen, config.max_labels)
+            shards = data.shards if part == "train" else data.shards[:0]
+            self._stages[part] = Sampler(config, kept, shards), images
+        return self._stages[part]
 
     def _set_rate(self, optimizer: Any, epoch: int) -> None:
         """The rate of an epoch of either stage."""
