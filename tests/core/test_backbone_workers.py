@@ -15,34 +15,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from small_vgg import SMALL, write_weights
 
 from mlzoo.backbones import BACKBONES, extract
-from mlzoo.backbones.registry import Backbone
-from mlzoo.backbones.vgg import VGG, Design, described
 from mlzoo.errors import DataError, RunError, UsageError
 from mlzoo.progress import Progress
-
-DESIGN = Design(
-    ((4, 4), (4, 4), (4,) * 4, (6,) * 4, (6, 6, 6, 64)), hidden=10
-)  # rows too large for a pipe
-
-
-def small(classes: int = 1000) -> VGG:
-    return VGG(DESIGN, classes)
-
-
-SMALL = Backbone(name="vgg-small", build=small, describe=described, head="classifier.6")
 
 
 @pytest.fixture
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setitem(BACKBONES, "vgg-small", SMALL)
-    torch.manual_seed(0)
-    network = small(3)
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, 0.01, 0.35)
-    torch.save(network.state_dict(), tmp_path / "vgg-small.pth")
-    return tmp_path / "vgg-small.pth"
+    return write_weights(tmp_path / "vgg-small.pth", SMALL)
 
 
 @pytest.fixture

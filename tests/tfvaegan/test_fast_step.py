@@ -170,14 +170,14 @@ COMBINATIONS = [
 
 
 def networks_like(
-    generator: torch.Generator, options: StepOptions, shape: dict[str, int]
+    generator: torch.Generator, options: StepOptions, shape: dict[str, int], scale: float = 0.4
 ) -> Networks:
     """Float64, with weights and biases large enough that all gradients count."""
     output = "sigmoid" if options.attribute_loss == "bce" else "unit"
     networks = Networks(**shape, attribute_output=output).double()
     with torch.no_grad():
         for parameter in networks.parameters():
-            parameter.copy_(0.4 * torch.randn(parameter.shape, generator=generator).double())
+            parameter.copy_(scale * torch.randn(parameter.shape, generator=generator).double())
     return networks
 
 
@@ -237,9 +237,9 @@ def assert_same_iterations(
 
 
 def both_steps(
-    options: StepOptions, shape: dict[str, int], seed: int
+    options: StepOptions, shape: dict[str, int], seed: int, scale: float = 0.4
 ) -> tuple[FastStep, PlainStep]:
-    networks = networks_like(torch.Generator().manual_seed(seed), options, shape)
+    networks = networks_like(torch.Generator().manual_seed(seed), options, shape, scale)
     return FastStep(networks, options), PlainStep(copy.deepcopy(networks), options)
 
 
@@ -269,7 +269,9 @@ def test_any_shape_and_weight_of_losses_is_that_of_autograd(data: strategies.Dat
         beta1=whole(0, 9) / 10,
     )
     batch, seed = whole(1, 7), whole(0, 999)
-    assert_same_iterations(*both_steps(options, shape, seed), seed + 1, shape, batch, iterations=2)
+    # Smaller weights: where a sigmoid comes near 1, autograd's log(1 - p) has few digits left.
+    steps = both_steps(options, shape, seed, scale=0.2)
+    assert_same_iterations(*steps, seed + 1, shape, batch, iterations=2)
 
 
 def test_weights_larger_than_a_block_are_stepped_whole(monkeypatch: pytest.MonkeyPatch) -> None:
