@@ -12,9 +12,9 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from mlzoo.report.groups import Group, group_runs
+from mlzoo.report.style import COLOURS, lines, style
 from mlzoo.run_directory import RunRecord
 from mlzoo_biam.attention import normalised, over_image
-from mlzoo_biam.figure_style import COLOURS, lines, style
 from mlzoo_biam.labels import Labels
 from mlzoo_biam.metrics import precision_recall_f1_at
 from mlzoo_biam.multilabel import MultiLabelData

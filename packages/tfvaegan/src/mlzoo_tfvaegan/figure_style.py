@@ -6,22 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mlzoo.report.groups import Group, group_runs
+from mlzoo.report.style import COLOURS
 from mlzoo.run_directory import RunRecord
 from mlzoo_tfvaegan.zero_shot import ZeroShotData
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    pass
 
-# Of Okabe and Ito: told apart whatever one's colour vision.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 SEEN, UNSEEN = COLOURS[0], COLOURS[1]
-
-
-def style(ax: Axes, title: str) -> None:
-    """A title, and no more frame than needed."""
-    ax.set_title(title, fontsize=9)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=8)
 
 
 def one_world(runs: Sequence[RunRecord]) -> tuple[ZeroShotData, list[Group], str]:

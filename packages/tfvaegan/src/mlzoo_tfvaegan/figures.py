@@ -12,10 +12,11 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from mlzoo.report.groups import Group
+from mlzoo.report.style import COLOURS, style
 from mlzoo.run_directory import RunRecord
 from mlzoo_tfvaegan.calibration import seen_unseen_curve
 from mlzoo_tfvaegan.evaluators import CheckedPredictions, per_class_accuracy
-from mlzoo_tfvaegan.figure_style import COLOURS, SEEN, UNSEEN, one_world, style
+from mlzoo_tfvaegan.figure_style import SEEN, UNSEEN, one_world
 from mlzoo_tfvaegan.training_figure import training
 from mlzoo_tfvaegan.zero_shot import Index, ZeroShotData
 

@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 
 from mlzoo.metrics_log import read_rows
 from mlzoo.report.groups import Group, group_runs
+from mlzoo.report.style import COLOURS, lines, style
 from mlzoo.run_directory import RunRecord
-from mlzoo_tfvaegan.figure_style import COLOURS, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,13 +49,13 @@ def training(runs: Sequence[RunRecord]) -> Figure | None:
     if not count:
         return None
     columns = min(4, count)
-    lines = -(-count // columns)
-    figure = Figure(figsize=(3.6 * columns, 2.8 * lines + 0.3), layout="constrained")
-    panels = list(figure.subplots(lines, columns, squeeze=False).flat)
+    grid = -(-count // columns), columns
+    figure = Figure(figsize=(3.6 * columns, 2.8 * grid[0] + 0.3), layout="constrained")
+    panels = list(figure.subplots(*grid, squeeze=False).flat)
     for ax, name in zip(panels, shown, strict=False):
         for colour, group in zip(cycle(COLOURS), groups, strict=False):
             found = [losses[run.directory].get(name, {}) for run in group.runs]
-            _lines(ax, found, colour, group.label)
+            lines(ax, found, colour, group.label)
         style(ax, LOSSES[name])
         if name in ON_LOG_SCALE:
             _log_scale(ax)
@@ -108,25 +108,11 @@ def _score_panel(ax: Axes, groups: Sequence[Group], scores: Mapping[Path, Any], 
                 {row["epoch"]: row[name] for row in rows if row.get(name) is not None}
                 for rows in (scores[run.directory].get(split, []) for run in group.runs)
             ]
-            _lines(ax, found, COLOURS[(index if alone else number) % len(COLOURS)], label)
+            lines(ax, found, COLOURS[(index if alone else number) % len(COLOURS)], label)
     style(ax, f"{'accuracy' if alone else 'H'} on {split}, %")
     ax.set_ylim(0, 1.25 * ax.get_ylim()[1])  # room for the legend
     if alone:
         ax.legend(fontsize=7, frameon=False, ncols=4, columnspacing=0.8, loc="upper left")
-
-
-def _lines(ax: Axes, found: Sequence[Mapping[int, float]], colour: str, label: str) -> None:
-    """One thin line a run, and their mean over the epochs that all have."""
-    found = [values for values in found if values]
-    if not found:
-        return
-    common = sorted(set.intersection(*map(set, found)))
-    if len(found) > 1:
-        for values in found:
-            ax.plot(list(values), list(values.values()), color=colour, linewidth=0.7, alpha=0.4)
-    mean = [float(np.mean([values[epoch] for values in found])) for epoch in common]
-    marker = "." if len(common) < 15 else ""
-    ax.plot(common, mean, color=colour, linewidth=1.8, marker=marker, label=label)
 
 
 def _log_scale(ax: Axes) -> None:

@@ -16,15 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mlzoo.errors import UsageError
 from mlzoo.files import write_json
 from mlzoo_biam.labels import Labels
 from mlzoo_biam.nus_wide.files import CONCEPTS, TAGS, VECTORS, Vocabulary
 from mlzoo_biam.nus_wide.h5 import CONCEPT_LABELS, FEATURES, LABELS
-from mlzoo_biam.nus_wide.loading import PLANTED
 from mlzoo_biam.packed.packing import pack_arrays
 from mlzoo_biam.packed.projection import Projection
 from mlzoo_biam.planted import SIDE, Pictures, World, draw_pictures, draw_world, planted_scores
+from mlzoo_biam.planted_answer import PLANTED, best_values, move_into_place
 
 SEEN, SHARED, OWN = 40, 9, 3
 """Seen tags; concepts that are in the tag list, too, and that are not."""
@@ -73,32 +72,18 @@ def write_demo(root: Path, seed: int) -> Mapping[str, object]:
                 facts={"scene": "projection", "demo": f"seed {seed}"},
             )
             digests.append(packed.digest())
-        ceilings = best_values(
-            words, planted_scores(world, pictures["test"].regions), labels["test"]
-        )
+        scores = planted_scores(world, pictures["test"].regions)
+        ceilings = best_values(words.all_tags, words.seen_count, scores, labels["test"])
         planted: dict[str, Any] = {
             "tags": {"seen": words.seen_count, "unseen": len(words.concepts)},
             "images": dict(IMAGES),
             "ceilings": ceilings,
         }
         write_json(work / PLANTED, {**planted, "digests": digests})
-        _move(work, root)
+        move_into_place(work, root)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return planted
-
-
-def best_values(
-    words: Vocabulary, scores: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]
-) -> dict[str, float]:
-    """What scores [N, C] reach, by metric, in percent."""
-    from types import SimpleNamespace
-
-    from mlzoo_biam.evaluators import score
-
-    data = SimpleNamespace(tags=words.all_tags, seen_count=words.seen_count)
-    found = score({"scores": scores, **Labels.from_dense(labels).arrays()}, data)
-    return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
 def _vocabulary(random: np.random.Generator) -> Vocabulary:
@@ -188,14 +173,3 @@ def _write_h5(
                 )
     prefix = {"train": "", "test": "test_"}[part]
     (folder / f"{prefix}img_names.pkl").write_bytes(published_pickle({"img_names": list(names)}))
-
-
-def _move(work: Path, root: Path) -> None:
-    made = sorted(work.iterdir(), key=lambda path: path.name == PLANTED)
-    for path in made:
-        if (root / path.name).exists():
-            raise UsageError(
-                f"{root / path.name} exists.", "Move it away, or choose another folder."
-            )
-    for path in made:
-        path.rename(root / path.name)

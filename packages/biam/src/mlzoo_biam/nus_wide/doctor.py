@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from mlzoo import Finding
-from mlzoo.errors import DataError, MlzooError
+from mlzoo.errors import DataError
 from mlzoo_biam.dataset_config import NusWideOptions
+from mlzoo_biam.examination import all_together, guarded
 from mlzoo_biam.nus_wide.archive import PARTS, Archive, name_list
 from mlzoo_biam.nus_wide.benchmark import (
     IMAGES,
@@ -47,20 +48,12 @@ def examine(root: Path, options: NusWideOptions) -> Sequence[Finding]:
     words = _words(archive, findings)
     lists = _lists(archive, findings)
     if words is not None:
-        findings += _guarded(VECTORS, check_vectors(archive, words))
+        findings += guarded(VECTORS, check_vectors(archive, words))
         for part in PARTS:
-            findings += _guarded("labels", check_tables(archive, part, words, lists.get(part)))
-            findings += _guarded("labels", check_texts(archive, part, words))
-            findings += _guarded("h5", check_h5(archive, part, words, lists.get(part)))
+            findings += guarded("labels", check_tables(archive, part, words, lists.get(part)))
+            findings += guarded("labels", check_texts(archive, part, words))
+            findings += guarded("h5", check_h5(archive, part, words, lists.get(part)))
     return [*findings, *_packed(root, options, words, has_raw=bool(findings))]
-
-
-def _guarded(subject: str, found: Iterator[Finding]) -> Iterator[Finding]:
-    """What cannot be read is a finding, too."""
-    try:
-        yield from found
-    except MlzooError as error:
-        yield Finding("error", subject, error.message, error.fix)
 
 
 def _words(archive: Archive, findings: list[Finding]) -> Vocabulary | None:
@@ -141,22 +134,12 @@ def _packed(
         yield Finding("note" if has_raw else "error", part, text, fix)
     for part in PARTS:
         if part not in missing and words is not None:
-            yield from _guarded(part, _check_part(root / part, words))
+            yield from guarded(part, _check_part(root / part, words))
     if missing or words is None:
         yield Finding("note", "published rows", "cannot be told before both parts are packed")
         return
-    try:
-        data = load(root, options)
-    except MlzooError as error:
-        yield Finding("error", "the files together", error.message, error.fix)
-        yield Finding("note", "published rows", "cannot be told before the errors are gone")
-        return
-    if data.incomparable:
-        yield Finding("warning", "published rows", f"not comparable: {data.incomparable}")
-    else:
-        yield Finding("ok", "published rows", "comparable, as far as can be told")
-        yield from _validation(options)
-    yield Finding("ok", "fingerprint", data.fingerprint())
+    yield from all_together(lambda: load(root, options))
+    yield from _validation(options)
 
 
 def _validation(options: NusWideOptions) -> Iterator[Finding]:

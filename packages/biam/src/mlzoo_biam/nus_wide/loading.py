@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from mlzoo.errors import DataError
-from mlzoo.files import read_json
 from mlzoo_biam.dataset_config import NusWideOptions
 from mlzoo_biam.multilabel import Images, MultiLabelData
 from mlzoo_biam.nus_wide.benchmark import other_part, other_words
@@ -26,9 +25,8 @@ from mlzoo_biam.nus_wide.files import (
 )
 from mlzoo_biam.packed.label_file import read_labels
 from mlzoo_biam.packed.store import LABELS, PackedFeatures
+from mlzoo_biam.planted_answer import ceilings
 from mlzoo_biam.splitting import split_rows
-
-PLANTED = "planted.json"
 
 
 def load(root: Path, options: NusWideOptions) -> MultiLabelData:
@@ -57,7 +55,7 @@ def load(root: Path, options: NusWideOptions) -> MultiLabelData:
         val=None if held_out is None else train.only(held_out),
         test=test,
         facts={"validation": options.validation, **_facts(train, test)},
-        ceilings=_ceilings(root, train, test),
+        ceilings=ceilings(root, [train.features.digest(), test.features.digest()]),
         incomparable=_incomparable(root, words, train, test),
     )
 
@@ -74,18 +72,6 @@ def _facts(*parts: Images) -> dict[str, Any]:
     names = ("train", "test")
     facts = {name: _packed(part).facts for name, part in zip(names, parts, strict=True)}
     return {"made of": facts} if any(facts.values()) else {}
-
-
-def _ceilings(root: Path, train: Images, test: Images) -> dict[str, float]:
-    """Of a demo world, as long as its images are the ones it was written with."""
-    path = root / PLANTED
-    if not path.is_file():
-        return {}
-    planted = read_json(path)
-    digests = [train.features.digest(), test.features.digest()]
-    if planted.get("digests") != digests or not isinstance(planted.get("ceilings"), dict):
-        return {}
-    return {str(name): float(value) for name, value in planted["ceilings"].items()}
 
 
 def _incomparable(root: Path, words: Vocabulary, train: Images, test: Images) -> str:

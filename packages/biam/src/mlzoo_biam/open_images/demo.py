@@ -9,26 +9,24 @@ from __future__ import annotations
 import pickle
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mlzoo.errors import UsageError
 from mlzoo.files import write_json
 from mlzoo_biam.labels import Labels
 from mlzoo_biam.open_images.classes import CHOSEN, DESCRIPTIONS, OTHERS, SEEN, Classes, read_classes
-from mlzoo_biam.open_images.loading import PLANTED
 from mlzoo_biam.open_images.spec import annotations_of
 from mlzoo_biam.open_images.vectors import PICKLE
 from mlzoo_biam.packed.packing import pack_arrays
 from mlzoo_biam.packed.projection import Projection
 from mlzoo_biam.packed.shards import CLASSES, write_record
 from mlzoo_biam.planted import SIDE, World, draw_pictures, draw_world, planted_scores
+from mlzoo_biam.planted_answer import PLANTED, best_values, move_into_place
 
 Floats = npt.NDArray[np.float32]
 Dense = npt.NDArray[np.int8]
@@ -88,7 +86,9 @@ def write_demo(root: Path, seed: int) -> Mapping[str, object]:
             digests[part] = _pack(work, part, images, classes, seed)
             if part == "test":
                 scores = planted_scores(world, images.regions)
-                ceilings = best_values(classes, scores, images.labels)
+                ceilings = best_values(
+                    classes.tags, len(classes.seen), scores, images.labels, default=0
+                )
         planted: dict[str, Any] = {
             "classes": {"seen": len(classes.seen), "unseen": len(classes.unseen)},
             "images": dict(IMAGES),
@@ -98,20 +98,10 @@ def write_demo(root: Path, seed: int) -> Mapping[str, object]:
         write_json(
             work / PLANTED, {**planted, "digests": [digests[name] for name in ("train", "test")]}
         )
-        _move(work, root)
+        move_into_place(work, root)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return planted
-
-
-def best_values(classes: Classes, scores: Floats, labels: Dense) -> dict[str, float]:
-    """What scores [N, C] reach, by metric, in percent."""
-    from mlzoo_biam.evaluators import score, score_pooled
-
-    data = SimpleNamespace(tags=classes.tags, seen_count=len(classes.seen))
-    predictions = {"scores": scores, **Labels.from_dense(labels, 0).arrays()}
-    found = {**score(predictions, data), **score_pooled(predictions, data)}
-    return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
 def _frequencies() -> npt.NDArray[np.float64]:
@@ -256,14 +246,3 @@ def _pack(folder: Path, part: str, images: Part, classes: Classes, seed: int) ->
         packed(target / shard, slice(number * SHARD_SIZE, (number + 1) * SHARD_SIZE))
     write_record(target, shards, made_of="demo")
     return open_shards(target, classes.digest(), len(classes.ids))[0].features.digest()
-
-
-def _move(work: Path, root: Path) -> None:
-    made: Sequence[Path] = sorted(work.iterdir(), key=lambda path: path.name == PLANTED)
-    for path in made:
-        if (root / path.name).exists():
-            raise UsageError(
-                f"{root / path.name} exists.", "Move it away, or choose another folder."
-            )
-    for path in made:
-        path.rename(root / path.name)

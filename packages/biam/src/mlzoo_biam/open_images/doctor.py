@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from mlzoo import Finding
-from mlzoo.errors import DataError, MlzooError
+from mlzoo.errors import DataError
 from mlzoo_biam.dataset_config import OpenImagesOptions
+from mlzoo_biam.examination import all_together, guarded
 from mlzoo_biam.multilabel import Images
 from mlzoo_biam.open_images.annotations import read_annotations
 from mlzoo_biam.open_images.classes import Classes, read_classes
@@ -34,23 +35,15 @@ def examine(root: Path, options: OpenImagesOptions) -> Sequence[Finding]:
     classes = _classes(root, findings)
     if classes is None:
         return findings
-    findings += _guarded("word vectors", _vectors(root, classes))
+    findings += guarded("word vectors", _vectors(root, classes))
     for part in PARTS:
-        findings += _guarded(
+        findings += guarded(
             annotations_of(part), _annotations(root / annotations_of(part), classes)
         )
         findings += _images(root, part)
     for part in PARTS:
-        findings += _guarded(part, _packed(root, part, classes))
-    return [*findings, *_together(root, options)]
-
-
-def _guarded(subject: str, found: Iterator[Finding]) -> Iterator[Finding]:
-    """What cannot be read is a finding, too."""
-    try:
-        yield from found
-    except MlzooError as error:
-        yield Finding("error", subject, error.message, error.fix)
+        findings += guarded(part, _packed(root, part, classes))
+    return [*findings, *all_together(lambda: load(root, options))]
 
 
 def _classes(root: Path, findings: list[Finding]) -> Classes | None:
@@ -166,18 +159,3 @@ def _values(part: str, images: Images, seen: int) -> Iterator[Finding]:
     if part != "test" and means["unseen"]:
         text = "labels of unseen classes are there; nothing that trains may read them"
         yield Finding("warning", part, text)
-
-
-def _together(root: Path, options: OpenImagesOptions) -> Iterator[Finding]:
-    """The verdict of the loader itself."""
-    try:
-        data = load(root, options)
-    except MlzooError as error:
-        yield Finding("error", "the files together", error.message, error.fix)
-        yield Finding("note", "published rows", "cannot be told before the errors are gone")
-        return
-    if data.incomparable:
-        yield Finding("warning", "published rows", f"not comparable: {data.incomparable}")
-    else:
-        yield Finding("ok", "published rows", "comparable, as far as can be told")
-    yield Finding("ok", "fingerprint", data.fingerprint())

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from mlzoo.errors import DataError
-from mlzoo.files import read_json
 from mlzoo_biam.dataset_config import OpenImagesOptions
 from mlzoo_biam.labels import Labels
 from mlzoo_biam.multilabel import Features, Images, MultiLabelData
@@ -21,13 +20,13 @@ from mlzoo_biam.open_images.classes import PUBLISHED, Classes, read_classes
 from mlzoo_biam.open_images.vectors import read_class_vectors
 from mlzoo_biam.packed.shards import open_packed, open_shards
 from mlzoo_biam.packed.store import PackedFeatures, ShardedFeatures
+from mlzoo_biam.planted_answer import ceilings
 
 TEST_IMAGES = 125_436
 FEATURES = (512, (14, 14), 4096)
 """Channels, grid and width of the scene: VGG-19's conv5_4 and fc7."""
 PUBLISHED_CLASSES = "56ff02ec671da508c8c37359ffd8311bd3f6965fd7a07569f544d26ea5410968"
 """Digest of the published classes in their order."""
-PLANTED = "planted.json"
 FEW = 100
 """Annotations among which some must say that a class is absent."""
 
@@ -63,7 +62,7 @@ def load(root: Path, options: OpenImagesOptions) -> MultiLabelData:
         test=test,
         shards=shards,
         facts=_facts(train, test),
-        ceilings=_ceilings(root, train, test),
+        ceilings=ceilings(root, [train.features.digest(), test.features.digest()]),
         incomparable=other_classes(classes) or vectors.incomparable or other_images(train, test),
     )
 
@@ -118,18 +117,6 @@ def _facts(train: Images, test: Images) -> dict[str, Any]:
     parts = zip(("train", "test"), _parts(train, test), strict=True)
     made = {name: {k: v for k, v in part.facts.items() if k != "classes"} for name, part in parts}
     return {"made of": made} if any(made.values()) else {}
-
-
-def _ceilings(root: Path, train: Images, test: Images) -> dict[str, float]:
-    """Of a demo world, as long as its images are the ones it was written with."""
-    path = root / PLANTED
-    if not path.is_file():
-        return {}
-    planted = read_json(path)
-    digests = [train.features.digest(), test.features.digest()]
-    if planted.get("digests") != digests or not isinstance(planted.get("ceilings"), dict):
-        return {}
-    return {str(name): float(value) for name, value in planted["ceilings"].items()}
 
 
 def seen_labels(labels: Labels, seen: int) -> Labels:

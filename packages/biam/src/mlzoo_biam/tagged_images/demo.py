@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,8 @@ from mlzoo_biam.packed.packing import pack_arrays
 from mlzoo_biam.packed.projection import Projection
 from mlzoo_biam.packed.shards import CLASSES
 from mlzoo_biam.planted import SIDE, draw_pictures, draw_world, planted_scores
-from mlzoo_biam.tagged_images.loading import PLANTED, Tags, write_tags
+from mlzoo_biam.planted_answer import PLANTED, best_values
+from mlzoo_biam.tagged_images.loading import Tags, write_tags
 from mlzoo_biam.word_vectors import unit_rows
 
 SEEN, UNSEEN = 24, 6
@@ -63,7 +63,8 @@ def write_demo(root: Path, seed: int) -> Mapping[str, object]:
             own = ";".join(tags.all[column] for column in np.flatnonzero(row > 0))
             rows.append([image, own, part])
         if part == "test":
-            ceilings = best_values(tags, planted_scores(world, pictures.regions), labels)
+            scores = planted_scores(world, pictures.regions)
+            ceilings = best_values(tags.all, len(tags.seen), scores, labels)
     _write_given(root / GIVEN, tags, world.words, rows)
     planted: dict[str, Any] = {
         "tags": {"seen": SEEN, "unseen": UNSEEN},
@@ -73,17 +74,6 @@ def write_demo(root: Path, seed: int) -> Mapping[str, object]:
     write_json(root / PLANTED, {**planted, "digests": digests})
     write_tags(root, tags, unit_rows(world.words, tags.all, "the world"))
     return planted
-
-
-def best_values(
-    tags: Tags, scores: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]
-) -> dict[str, float]:
-    """What scores [N, C] reach, by metric, in percent."""
-    from mlzoo_biam.evaluators import score
-
-    data = SimpleNamespace(tags=tags.all, seen_count=len(tags.seen))
-    found = score({"scores": scores, **Labels.from_dense(labels).arrays()}, data)
-    return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
 def _labels(present: npt.NDArray[np.bool_], random: np.random.Generator) -> npt.NDArray[np.int8]:

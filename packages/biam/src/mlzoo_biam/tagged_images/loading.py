@@ -20,10 +20,11 @@ from mlzoo_biam.dataset_config import TaggedImagesOptions
 from mlzoo_biam.multilabel import MultiLabelData
 from mlzoo_biam.packed.shards import open_packed
 from mlzoo_biam.packed.store import AGAIN
+from mlzoo_biam.planted_answer import ceilings
 from mlzoo_biam.splitting import split_rows
 from mlzoo_biam.word_vectors import Vectors, unit_rows
 
-RECORD, VECTORS, PLANTED = "tags.json", "word_vectors.npz", "planted.json"
+RECORD, VECTORS = "tags.json", "word_vectors.npz"
 OWN = "these are your own images; no published number is of them"
 
 
@@ -76,7 +77,7 @@ def load(root: Path, options: TaggedImagesOptions) -> MultiLabelData:
         val=None if held_out is None else train.only(held_out),
         test=test,
         facts={"validation": options.validation},
-        ceilings=_ceilings(root, train.features.digest(), test.features.digest()),
+        ceilings=ceilings(root, [train.features.digest(), test.features.digest()]),
         incomparable=OWN,
     )
 
@@ -108,13 +109,3 @@ def _read_vectors(path: Path, tags: Tags) -> Vectors:
     if arrays["tags"].tolist() != list(tags.all) or len(arrays["vectors"]) != len(tags.all):
         raise DataError(f"{path} is of other tags than {RECORD}, or of another order.", AGAIN)
     return unit_rows(arrays["vectors"], tags.all, str(path))
-
-
-def _ceilings(root: Path, *digests: str) -> dict[str, float]:
-    """Of a demo world, as long as its images are the ones it was written with."""
-    if not (root / PLANTED).is_file():
-        return {}
-    planted = read_json(root / PLANTED)
-    if planted.get("digests") != list(digests) or not isinstance(planted.get("ceilings"), dict):
-        return {}
-    return {str(name): float(value) for name, value in planted["ceilings"].items()}

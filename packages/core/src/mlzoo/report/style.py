@@ -1,4 +1,4 @@
-"""What the pictures of the task ``multilabel-zero-shot`` have in common."""
+"""What pictures of runs have in common, whatever the task. Needs matplotlib: ``mlzoo-core[figures]``."""
 
 from __future__ import annotations
 

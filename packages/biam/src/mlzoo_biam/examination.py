@@ -1,0 +1,32 @@
+"""What the doctors of several datasets look at in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from mlzoo.contracts import Finding
+from mlzoo.errors import MlzooError
+from mlzoo_biam.multilabel import MultiLabelData
+
+
+def guarded(subject: str, found: Iterator[Finding]) -> Iterator[Finding]:
+    """What cannot be read is a finding, too."""
+    try:
+        yield from found
+    except MlzooError as error:
+        yield Finding("error", subject, error.message, error.fix)
+
+
+def all_together(load: Callable[[], MultiLabelData]) -> Iterator[Finding]:
+    """The verdict of the loader itself, and whether published rows speak of these data."""
+    try:
+        data = load()
+    except MlzooError as error:
+        yield Finding("error", "the files together", error.message, error.fix)
+        yield Finding("note", "published rows", "cannot be told before the errors are gone")
+        return
+    if data.incomparable:
+        yield Finding("warning", "published rows", f"not comparable: {data.incomparable}")
+    else:
+        yield Finding("ok", "published rows", "comparable, as far as can be told")
+    yield Finding("ok", "fingerprint", data.fingerprint())
