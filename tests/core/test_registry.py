@@ -74,3 +74,34 @@ def test_extra_is_found_in_the_declared_requirements(monkeypatch):
 def test_missing_attribute_names_the_ref():
     with pytest.raises(PluginError, match="mlzoo.errors:NoSuchError"):
         resolve("mlzoo.errors:NoSuchError", PLUGIN)
+
+
+def test_a_published_number_is_shown_with_the_preset_that_reached_it():
+    from dataclasses import replace
+
+    from mlzoo.cli.info import reached_with
+    from mlzoo.specs import ModelSpec, Paper, Published
+
+    paper = Paper(title="t", authors="a", venue="v", year=2020, url="u", bibtex="b")
+    spec = ModelSpec(
+        name="m",
+        summary="s",
+        task="t",
+        paper=paper,
+        config="a.b:C",
+        factory="a.b:D",
+        default_dataset="d",
+        presets={"d": {"x": 1}, "d/one": {"x": 2}, "d/two": {"x": 2, "y": 3}},
+    )
+    number = Published(
+        dataset="d", metric="m", value=1, source="s", selection="val", verified=True, tolerance=1
+    )
+    shown = {
+        "d": {},
+        "d z=9": {"z": 9},
+        "d/one": {"x": 2},
+        "d/two": {"x": 2, "y": 3},
+        "d/two z=9": {"x": 2, "y": 3, "z": 9},
+    }
+    for text, options in shown.items():
+        assert reached_with(spec, replace(number, options=options)) == text

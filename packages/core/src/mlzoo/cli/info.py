@@ -13,7 +13,7 @@ from mlzoo.data.manifest import human_size
 from mlzoo.errors import UsageError, did_you_mean
 from mlzoo.plugins import Registered
 from mlzoo.registry import Registry
-from mlzoo.specs import DatasetSpec, EvaluatorSpec, ModelSpec
+from mlzoo.specs import DatasetSpec, EvaluatorSpec, ModelSpec, Published
 
 
 @click.command()
@@ -88,7 +88,7 @@ def _show_model(spec: ModelSpec, entry: Registered) -> None:
     if spec.published:
         rows = [
             [
-                " ".join([n.dataset, *(f"{k}={v}" for k, v in n.options.items())]),
+                reached_with(spec, n),
                 n.metric,
                 f"{n.value:g}",
                 n.selection,
@@ -104,6 +104,22 @@ def _show_model(spec: ModelSpec, entry: Registered) -> None:
     if spec.weights:
         click.echo(f"weights   mlzoo weights import {spec.name} FILE")
     click.echo(f"options   mlzoo run {spec.name} --help")
+
+
+def reached_with(spec: ModelSpec, number: Published) -> str:
+    """The dataset of a published number, and how it was reached: by the name of the preset that has
+    most of its options, and those that remain."""
+
+    def shared(key: str) -> int:
+        values = spec.presets[key]
+        fits = values.items() <= number.options.items()
+        return len(values) if fits else 0
+
+    variants = spec.variants(number.dataset).values()
+    best = max(variants, key=shared, default="")
+    known = dict(spec.presets[best]) if best and shared(best) else {}
+    rest = [f"{name}={value}" for name, value in number.options.items() if name not in known]
+    return " ".join([best if known else number.dataset, *rest])
 
 
 def show_dataset(entry: Registered, as_json: bool = False) -> None:
