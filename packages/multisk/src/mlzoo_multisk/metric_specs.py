@@ -1,0 +1,79 @@
+"""What the evaluators of the task ``multimodal-retrieval`` report. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from mlzoo.specs import Metric
+
+SINGLE = ("t2v", "v2t", "t2a", "a2t", "v2a", "a2v")
+AVERAGED = ("t2v+a", "v+a2t", "v2t+a", "t+a2v", "a2t+v", "t+v2a")
+FUSED = ("t2va", "va2t", "v2ta", "ta2v", "a2tv", "tv2a")
+DIRECTIONS = (*SINGLE, *AVERAGED, *FUSED)
+"""Query, then candidates. ``v+a`` is the mean of two embeddings of length 1, ``va`` one of both fused."""
+
+KS = (1, 5, 10, 50)
+MAIN = "t2v_geometric_mean"
+"""Chooses the epoch on val: the geometric mean of R@1, R@5 and R@10 from text to video."""
+
+_NAMES = {"t": "text", "v": "video", "a": "audio"}
+
+
+def described(direction: str) -> str:
+    """``t2v+a`` as words."""
+    query, candidates = direction.split("2")
+    return f"{_side(query)} to {_side(candidates)}"
+
+
+def _side(letters: str) -> str:
+    joint = " and " if "+" in letters else " with "
+    return joint.join(_NAMES[letter] for letter in letters if letter != "+")
+
+
+def _of_direction(direction: str) -> dict[str, Metric]:
+    what = described(direction)
+    recalls = {
+        f"{direction}_r{k}": Metric(
+            higher_is_better=True, unit="%", summary=f"R@{k}, {what}; ties count as their mean rank"
+        )
+        for k in KS
+    }
+    mean = f"{direction}_geometric_mean"
+    return {
+        **recalls,
+        f"{direction}_median_rank": Metric(
+            higher_is_better=False,
+            summary=f"median rank, from 1, of the clips that are there: {what}",
+        ),
+        f"{direction}_mean_rank": Metric(higher_is_better=False, summary=f"mean rank: {what}"),
+        mean: Metric(
+            higher_is_better=True,
+            unit="%",
+            summary=f"geometric mean of R@1, R@5 and R@10: {what}",
+            main=mean == MAIN,
+        ),
+    }
+
+
+METRICS = {name: metric for each in DIRECTIONS for name, metric in _of_direction(each).items()}
+"""Every key of ``mlzoo_multisk.evaluators.score``; a direction that a model has no embeddings for is NaN."""
+
+ANCHOR_METRICS = {
+    "anchor_marginal_error": Metric(
+        higher_is_better=False,
+        unit="%",
+        summary="how far the plans are from using every anchor equally: mean of |share - mean| over the mean",
+    ),
+    "anchor_entropy": Metric(
+        higher_is_better=True,
+        unit="%",
+        summary="of the nearest anchors of all samples, of the entropy of equal use",
+    ),
+    "anchors_used": Metric(
+        higher_is_better=True, unit="%", summary="anchors that are some sample's nearest"
+    ),
+    "anchor_agreement": Metric(
+        higher_is_better=True,
+        unit="%",
+        summary="text, video and audio of a clip with the same nearest anchor of a set, mean over pairs",
+    ),
+}
+"""Every key of ``mlzoo_multisk.evaluators.score_anchors``; NaN of a model without anchors."""

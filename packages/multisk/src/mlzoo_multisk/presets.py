@@ -1,0 +1,74 @@
+"""Settings by dataset and variant. Imports nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PRETRAINING: dict[str, Any] = {"select": "last"}
+"""What is not named is the default of the option: they are those of the published configuration."""
+
+PROGRAM: dict[str, Any] = {"misaligned": "always", "plan": "clamped"}
+"""What the published program does and should not."""
+
+_EQUAL: dict[str, Any] = {"weight_ta": 1.0, "weight_va": 1.0, "freeze_batch_norm": True}
+_EQUAL_PAIRS: dict[str, Any] = {
+    **_EQUAL,
+    "weight_t_va": 1.0,
+    "weight_v_ta": 1.0,
+    "weight_a_tv": 1.0,
+}
+"""Fine-tuning counts every pair of modalities alike and leaves batch statistics as they were."""
+
+_MSRVTT: dict[str, Any] = {"learning_rate": 5e-5, "epochs": 25, "batch_size": 128}
+_YOUCOOK2: dict[str, Any] = {"learning_rate": 1e-5, "epochs": 5, "batch_size": 256}
+
+_ZERO_SHOT: dict[str, Any] = {"epochs": 0, "select": "last", "validation": 0}
+"""The initial weights (``--initial-weights``) are scored as they are."""
+
+_SMALL: dict[str, Any] = {
+    "width": 64,
+    "projection": 96,
+    "heads": 4,
+    "audio_widths": (16, 16, 16, 32, 32, 64, 64),
+    "audio_blocks": (1, 1, 1, 1, 1, 1),
+    "batch_size": 64,
+    "learning_rate": 1e-3,
+    "ema_decay": 0.99,
+}
+
+_TRY: dict[str, Any] = {**_SMALL, "width": 16, "projection": 24, "batch_size": 16, "epochs": 2}
+_TRY_ANCHORS: dict[str, Any] = {"anchors": 8, "anchor_queue": 48}
+
+
+def multisk_presets() -> dict[str, dict[str, Any]]:
+    """Of Multi-SK, by ``dataset``, ``dataset/variant`` or, for all of them, ``*/variant``."""
+    return {
+        "spoken-digits": {**_SMALL, "epochs": 12, "anchor_queue": 512, "anchors": 32},
+        "howto100m": PRETRAINING,
+        "howto100m/compat": PROGRAM,
+        "msrvtt": {**_EQUAL, **_MSRVTT},
+        "msrvtt/zero-shot": _ZERO_SHOT,
+        "youcook2": {**_EQUAL, **_YOUCOOK2},
+        "youcook2/zero-shot": _ZERO_SHOT,
+        "videos": {**_EQUAL, **_MSRVTT},
+        "videos/zero-shot": _ZERO_SHOT,
+        "*/small": {**_SMALL, "anchor_queue": 256, "anchors": 32},
+        "*/smoke": {**_TRY, **_TRY_ANCHORS},
+    }
+
+
+def everything_at_once_presets() -> dict[str, dict[str, Any]]:
+    """Of Everything at Once, the same way."""
+    return {
+        "spoken-digits": {**_SMALL, "epochs": 12},
+        "howto100m": PRETRAINING,
+        "howto100m/compat": {"misaligned": "always"},
+        "msrvtt": {**_EQUAL_PAIRS, **_MSRVTT},
+        "msrvtt/zero-shot": _ZERO_SHOT,
+        "youcook2": {**_EQUAL_PAIRS, **_YOUCOOK2},
+        "youcook2/zero-shot": _ZERO_SHOT,
+        "videos": {**_EQUAL_PAIRS, **_MSRVTT},
+        "videos/zero-shot": _ZERO_SHOT,
+        "*/small": _SMALL,
+        "*/smoke": _TRY,
+    }
