@@ -226,6 +226,8 @@ class ModelSpec:
             takes what the person should know. It must not read a label.
         predict_config: Ref to the pydantic class of the options of ``predict``, which then gets them as
             its fifth argument ``options``; or None.
+        predict_without_inputs: the options alone can say what to predict (``--text "..."``), so that the
+            command needs no INPUT; ``predict`` raises UsageError if they do not.
         weights: Ref ``(file: Path, model: Model, data: TaskData, progress: Progress) ->
             Mapping[str, object]`` for ``mlzoo weights import``: fills the model, which was just built for
             ``data``, with the weights of a file that others have published, all of them or none, and
@@ -247,6 +249,7 @@ class ModelSpec:
     figures: Mapping[str, Ref] = field(default_factory=dict)
     predict: Ref | None = None
     predict_config: Ref | None = None
+    predict_without_inputs: bool = False
     weights: Ref | None = None
     deterministic: bool = False
     budget: str = ""
@@ -263,6 +266,8 @@ class ModelSpec:
         )
         if self.predict_config is not None and self.predict is None:
             raise ValueError("ModelSpec predict_config needs a predict")
+        if self.predict_without_inputs and self.predict_config is None:
+            raise ValueError("ModelSpec predict_without_inputs needs a predict_config")
         _check_ref(self, **{f"figures[{name!r}]": ref for name, ref in self.figures.items()})
         object.__setattr__(self, "presets", MappingProxyType(dict(self.presets)))
         object.__setattr__(self, "figures", MappingProxyType(dict(self.figures)))

@@ -16,7 +16,7 @@ The i-th text, video and audio belong together. A model scores every clip, also 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -43,6 +43,8 @@ class RetrievalData:
         complete: clips of the benchmark by split, those that this copy lacks included; recall is
             divided by it.
         train: to learn from; None where there is nothing (then weights are scored as they are).
+        look_up: vectors of words that no caption has, from where ``words`` were read; None if there are no
+            more.
         audio_tokens: to which the audio network's tokens are brought.
         audio_pooling: how.
         protocol: how clips are evaluated, e.g. ``at_once``.
@@ -59,6 +61,7 @@ class RetrievalData:
     parts: Mapping[str, Clips]
     complete: Mapping[str, int]
     train: TrainingClips | None = None
+    look_up: Callable[[Collection[str]], WordTable] | None = None
     audio_tokens: int
     audio_pooling: Pooling = "clip"
     protocol: str = "at_once"
