@@ -2,9 +2,10 @@
 
 A clip shows a number as two real handwritten digits (twelve video tokens of 8×16 pixels, noisy and a
 little shifted), sounds it as two notes, one for each digit, over noise (a log-mel spectrogram of 1.9
-seconds, put together of recordings of single digits), and names it in a short sentence such as "here comes forty two". Nothing but the number ties the
-three together. Handwriting and recordings of train, val and test are disjoint; the first 1000 of
-scikit-learn's 1797 digits are train's, the next 200 val's. Some training clips lack their audio or their text.
+seconds, put together of recordings of single digits), and names it in a short sentence such as "here
+comes forty two". Nothing but the number ties the three together. Handwriting and recordings of train, val
+and test are disjoint; the first 1000 of scikit-learn's 1797 digits are train's, the next 200 val's. Some
+training clips lack their audio or their text.
 
 Test has five clips of each number and val three. So nobody can know which of five is meant: the best that
 can be expected is R@1 = 20 %, R@5 = 100 % and a median rank of 3, which stand as ceilings beside results.
@@ -49,12 +50,11 @@ LACKING = 0.05
 """Share of the training clips without audio, and of those without text."""
 
 ONES = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
-    "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+    "zero", "one", "two", "three", "four", "five", "six", "seven",
+    "eight", "nine", "ten", "eleven", "twelve", "thirteen",
+    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 )  # fmt: skip
-TENS = (
-    "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
-)  # fmt: skip
+TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 SENTENCES = (
     "the number {}",
     "here comes {}",
