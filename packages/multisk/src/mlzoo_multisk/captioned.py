@@ -160,7 +160,9 @@ class ClipForm:
             text_mask=np.repeat(np.stack([mask for _, mask, _ in texts]), repeats, axis=0),
             ids=tuple(name for each in sights for name in each.ids),
             captions=tuple(
-                kept for (_, _, kept), count in zip(texts, repeats, strict=True) for _ in range(count)
+                kept
+                for (_, _, kept), count in zip(texts, repeats, strict=True)
+                for _ in range(count)
             ),
             **arrays,
         )

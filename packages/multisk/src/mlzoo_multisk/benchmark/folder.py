@@ -1,8 +1,8 @@
 """Features of whole videos in a folder, an npz file for each network and each video.
 
-    <video>_2d.npz    features [r2, D2], 1 row a second
-    <video>_3d.npz    features [r3, D3], 1.5 rows a second
-    <video>_spec.npz  arr_0 [40, frames], 100 frames a second
+<video>_2d.npz    features [r2, D2], 1 row a second
+<video>_3d.npz    features [r3, D3], 1.5 rows a second
+<video>_spec.npz  arr_0 [40, frames], 100 frames a second
 """
 
 from __future__ import annotations
@@ -141,7 +141,9 @@ class FolderStore:
         if entry.span is not None:
             rows_2d, rows_3d = cut_by_time(rows_2d, rows_3d, *entry.span)
             audio = None if audio is None else crop(audio, *entry.span)
-        some = [None if each is None or not each.size else each for each in (rows_2d, rows_3d, audio)]
+        some = [
+            None if each is None or not each.size else each for each in (rows_2d, rows_3d, audio)
+        ]
         return Item(entry.key, *some, entry.facts)
 
     def digest(self) -> str:
