@@ -24,7 +24,12 @@ from mlzoo_multisk.ema import MovingAverage
 from mlzoo_multisk.embedding import Embedded, embedded, text_batch
 from mlzoo_multisk.gathering import gather_batch, process_count
 from mlzoo_multisk.losses import PAIRS, combinatorial_loss, mms, norm_softmax
-from mlzoo_multisk.networks import Embeddings, EverythingAtOnceNetwork, MultiSKNetwork
+from mlzoo_multisk.networks import (
+    Embeddings,
+    EverythingAtOnceNetwork,
+    MultiSKNetwork,
+    TokenNetwork,
+)
 from mlzoo_multisk.retrieval import RetrievalData
 from mlzoo_multisk.views.text import WordTable
 
@@ -52,7 +57,7 @@ class RetrievalModel:
         self,
         config: RetrievalConfig,
         data: RetrievalData,
-        network: nn.Module,
+        network: TokenNetwork,
         anchors: AnchorLoss | None = None,
     ) -> None:
         self.config = config
@@ -199,9 +204,7 @@ class RetrievalModel:
     def _embedded(self, read: Any, count: int) -> Embedded:
         def forward(batch: ClipBatch) -> Embeddings:
             given = tensors(batch, self.device)
-            found: Embeddings = self.network(
-                given, self.data.audio_tokens, self.data.audio_pooling
-            )
+            found: Embeddings = self.network(given, self.data.audio_tokens, self.data.audio_pooling)
             return found
 
         training = self.network.training

@@ -122,9 +122,7 @@ def multi_sinkhorn(
 
 def _check(scores: Tensor, epsilon: float, iterations: int, arithmetic: str) -> None:
     if scores.dim() < 2 or not scores.numel() or not scores.is_floating_point():
-        raise UsageError(
-            f"scores must be floats [B, K], got {scores.dtype} {list(scores.shape)}."
-        )
+        raise UsageError(f"scores must be floats [B, K], got {scores.dtype} {list(scores.shape)}.")
     if not 0 < epsilon < float("inf"):
         raise UsageError(f"epsilon must be above 0, got {epsilon}.")
     if iterations < 0:
