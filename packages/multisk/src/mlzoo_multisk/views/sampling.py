@@ -197,8 +197,3 @@ def duration_of(
     if video_3d is not None:
         return float(int(len(video_3d) / FPS_3D))
     return 0.0 if audio is None else float(audio.shape[1] * HOP // RATE)
-
-
-def random_of(seed: int, number: int, row: int) -> np.random.RandomState:
-    """The random numbers of one video in pass ``number``: they follow from these three alone."""
-    return np.random.RandomState(np.random.MT19937(np.random.SeedSequence((seed, number, row))))
