@@ -1,8 +1,7 @@
 """Clips drawn from long narrated videos: a random time, the caption spoken then and its neighbours, and
 audio that may begin late.
 
-Sources: the sampling of HowTo100M in Everything at Once, section 4.1, and AVLnet, section 3.4 (audio that
-is misaligned on purpose).
+Source: the sampling of HowTo100M in the program of Everything at Once (CVPR 2022).
 """
 
 from __future__ import annotations
