@@ -48,16 +48,22 @@ def facts_of(raw: Mapping[str, Any] | None, what: str) -> Facts:
         what: the video, for messages.
 
     Raises:
-        DataError: of different lengths, or times that are no finite numbers.
+        DataError: of different lengths, times that are no finite numbers, an end before its start, or
+            the three are not all there.
     """
     if raw is None:
         return {field: [] for field in FIELDS}
+    if any(field not in raw for field in FIELDS):
+        raise DataError(f"{what}: expected captions with {', '.join(FIELDS)}, found {list(raw)}.")
     start, end = (_times(raw[field], f"{what}: {field} of the captions") for field in FIELDS[:2])
     text = _several(raw["text"], f"{what}: text of the captions")
     if not len(start) == len(end) == len(text):
         raise DataError(
             f"{what}: {len(start)} captions begin, {len(end)} end and {len(text)} have text."
         )
+    for begins, ends in zip(start, end, strict=True):
+        if ends < begins:
+            raise DataError(f"{what}: a caption begins at {begins:g} s and ends at {ends:g} s.")
     order = sorted(range(len(start)), key=start.__getitem__)  # equal ones stay as they are
     return {
         "start": [start[place] for place in order],

@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 
 from mlzoo.errors import DataError
 from mlzoo_multisk.clips import Index, Item
-from mlzoo_multisk.howto100m.captions import FIELDS, Facts, facts_of, read_captions
+from mlzoo_multisk.howto100m.captions import Facts, facts_of, read_captions
 from mlzoo_multisk.howto100m.files import (
     AUDIO,
     CAPTIONS,
@@ -172,7 +172,7 @@ class ShardedVideos:
     """Videos in shards, made of such files or by others.
 
     Raises:
-        DataError: no video has features, or the facts of one are no captions.
+        DataError: no video has features.
     """
 
     def __init__(self, store: ShardStore) -> None:
@@ -197,14 +197,7 @@ class ShardedVideos:
 
     def captions(self, row: int) -> Facts:
         """What is said in it; raises DataError if that is damaged."""
-        facts = self.store.facts_of(row)
-        if not facts:
-            return facts_of(None, "")
-        if any(field not in facts for field in FIELDS):
-            raise DataError(
-                f"{self.store.folder}: the facts of {self.keys[row]!r} lack {', '.join(FIELDS)}."
-            )
-        return facts_of(facts, f"the video {self.keys[row]!r}")
+        return facts_of(self.store.facts_of(row) or None, f"the video {self.keys[row]!r}")
 
     def all_texts(self) -> Iterable[str]:
         """All captions."""
