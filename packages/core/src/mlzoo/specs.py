@@ -18,8 +18,9 @@ Ref: TypeAlias = str
 Selection: TypeAlias = Literal["val", "last", "test"]
 """How the epoch that is scored was chosen; ``test`` is offered and always labelled."""
 
-Role: TypeAlias = Literal["needed", "raw", "made"]
-"""Of a file: a run needs it; ``prepare`` alone reads it; a run needs it, and ``prepare`` makes it."""
+Role: TypeAlias = Literal["needed", "optional", "raw", "made"]
+"""Of a file: a run needs it; a run uses it if it is there; ``prepare`` alone reads it; a run needs it, and
+``prepare`` makes it."""
 
 IMPORTED = "imported"
 """In place of a rule, for weights that were not trained here (``mlzoo weights import``)."""
@@ -90,8 +91,9 @@ class DataFile:
         path: where it lies; the name's ending says what kind of archive it is.
         template: the path as it follows from the dataset's options, e.g. ``"{features}.mat"``, where
             they decide; ``path`` is what their defaults give.
-        role: ``raw`` is fetched and verified like the others, but a run does without it; ``made`` is
-            never fetched: ``mlzoo data prepare`` makes it.
+        role: ``raw`` and ``optional`` are fetched and verified like the others, but a run does without
+            them, and ``raw`` is not even read by it; ``made`` is never fetched: ``mlzoo data prepare``
+            makes it.
         size: in bytes.
         sha256: its digest in hexadecimal.
         url: given only where the file may be linked; http or https.
