@@ -51,8 +51,8 @@ def make_shards(
         if part is None:
             continue
         told = {
-            **part.facts,
             **parts.facts,
+            **part.facts,
             "layout": parts.layout,
             "complete": parts.complete if name == "test" else len(part),
         }

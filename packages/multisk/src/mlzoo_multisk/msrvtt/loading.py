@@ -1,4 +1,4 @@
-"""MSR-VTT with the jsfusion test set: a caption for each of 1000 videos, of which 968 have published features.
+"""MSR-VTT with the jsfusion test set: a caption for each of 1000 videos; 968 have published features.
 
 Three layouts, of which the first that is there is read:
 
@@ -207,7 +207,9 @@ def read_captions_json(path: Path) -> dict[str, list[str]]:
         DataError: missing, damaged, or without the list ``sentences`` of video_id and caption.
     """
     if not path.is_file():
-        raise DataError(f"{path} does not exist.", "The training captions of the csv layout are there.")
+        raise DataError(
+            f"{path} does not exist.", "The training captions of the csv layout are there."
+        )
     try:
         entries = read_json(path).get("sentences")
     except MlzooError as error:

@@ -14,9 +14,7 @@ from mlzoo_multisk.msrvtt.files import TEST_FILES
 from mlzoo_multisk.msrvtt.loading import read_parts
 
 
-def prepare(
-    root: Path, options: PrepareMsrvttOptions, progress: Progress
-) -> Mapping[str, object]:
+def prepare(root: Path, options: PrepareMsrvttOptions, progress: Progress) -> Mapping[str, object]:
     """Make ``shards/test`` and ``shards/train``.
 
     Args:
