@@ -87,7 +87,11 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
 def write_features(folder: Path, video: str, content: Mapping[str, Any]) -> None:
     """The npz files of a video, of what ``content`` has of ``2d``, ``3d`` and ``audio``."""
     folder.mkdir(exist_ok=True)
-    names = {"2d": ("_2d.npz", "features"), "3d": ("_3d.npz", "features"), "audio": ("_spec.npz", "arr_0")}
+    names = {
+        "2d": ("_2d.npz", "features"),
+        "3d": ("_3d.npz", "features"),
+        "audio": ("_spec.npz", "arr_0"),
+    }
     for kind, array in content.items():
         ending, name = names[kind]
         np.savez(folder / f"{video}{ending}", **{name: array})

@@ -270,9 +270,7 @@ def stream_widths(items: Iterator[Item]) -> tuple[int | None, int | None]:
     return widths.get("2D"), widths.get("3D")
 
 
-def _one_each(
-    batch: ClipBatch, parts: int, streams: Sequence[np.random.RandomState]
-) -> ClipBatch:
+def _one_each(batch: ClipBatch, parts: int, streams: Sequence[np.random.RandomState]) -> ClipBatch:
     """One cut of each clip: of those that count, or of a clip without audio those with video."""
     chosen = []
     for place, random in enumerate(streams):

@@ -13,6 +13,9 @@ from mlzoo import Config
 ROWS, SETS = 6, 3
 """The anchor loss compares 6 kinds of assignments with 3 sets of anchors: 18 pairs."""
 
+STAGES = 6
+"""Of the audio network: 64 frames become a token."""
+
 PAIR_WEIGHTS = tuple(
     0.1 if row in (2, 5) or column == 2 else 1.0 for row in range(ROWS) for column in range(SETS)
 )
@@ -75,6 +78,8 @@ class RetrievalConfig(Config):
             raise ValueError(
                 f"{len(self.audio_blocks)} audio_blocks need {len(self.audio_blocks) + 1} audio_widths"
             )
+        if len(self.audio_blocks) != STAGES:
+            raise ValueError(f"audio_blocks must be {STAGES}: each halves 64 frames, to one token")
         return self
 
 
@@ -132,3 +137,9 @@ class EverythingAtOnceConfig(RetrievalConfig):
         False, description="an embedding is that of a token of its own, not a mean"
     )
     position_embeddings: bool = Field(False, description="tokens know their place")
+
+    @model_validator(mode="after")
+    def _one_embedding(self) -> Self:
+        if self.cls_token and not self.shared_projection:
+            raise ValueError("cls_token needs shared_projection: it is of all modalities")
+        return self
