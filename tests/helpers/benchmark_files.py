@@ -15,7 +15,8 @@ import numpy as np
 from mlzoo_multisk.views.text import WordTable
 
 WIDTH_2D, WIDTH_3D, WORD_WIDTH = 6, 5, 4
-WORDS = "a man cooks rice and fries onions in the pan while dog runs over green grass".split()
+_SENTENCE = "a man cooks rice and fries onions in the pan while dog runs over green grass"
+WORDS = tuple(_SENTENCE.split(" "))
 
 
 class Payload:

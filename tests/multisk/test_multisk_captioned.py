@@ -41,14 +41,17 @@ def test_a_whole_clip_has_its_tokens_and_64_frames_for_each() -> None:
         "audio_mask": (3072,),
         "audio_frames": (),
     }
-    assert batch.ids == ("b", "a") and batch.captions == ("a man cooks",) * 2
-    assert batch.audio_frames.tolist() == [3072, 1000] and batch.audio_frames.dtype == np.int64
+    assert batch.ids == ("b", "a")
+    assert batch.captions == ("a man cooks",) * 2
+    assert batch.audio_frames.tolist() == [3072, 1000]
+    assert batch.audio_frames.dtype == np.int64
     assert batch.audio_mask.sum(axis=1).tolist() == [3072, 1000]
     assert batch.video_mask.sum(axis=1).tolist() == [48, 15]
     for place, item in enumerate(items[::-1]):
         video, mask = combine(item.video_2d, item.video_3d, 48)
         audio, _, _ = padded(item.audio, 3072)  # type: ignore[arg-type]
-        assert (batch.video[place] == video).all() and (batch.video_mask[place] == mask).all()
+        assert (batch.video[place] == video).all()
+        assert (batch.video_mask[place] == mask).all()
         assert (batch.audio[place] == audio).all()
 
 
@@ -60,8 +63,10 @@ def test_pooled_strategies_see_the_whole_video_in_12_tokens(strategy: str) -> No
     pooling = {"nearest": "nearest", "max": "max_pool"}[strategy]
     video, _ = combine(item.video_2d, item.video_3d, 12, pooling)  # type: ignore[arg-type]
     assert (batch.video[0] == video).all()
-    assert batch.audio.shape == (1, 40, 3072) and form.audio_pooling == pooling
-    assert form.audio_tokens == form.shape.video_tokens == 12 and form.shape.audio_frames == 3072
+    assert batch.audio.shape == (1, 40, 3072)
+    assert form.audio_pooling == pooling
+    assert form.audio_tokens == form.shape.video_tokens == 12
+    assert form.shape.audio_frames == 3072
 
 
 def test_cuts_of_a_clip_have_its_id_unless_they_lack_audio() -> None:
@@ -71,8 +76,10 @@ def test_cuts_of_a_clip_have_its_id_unless_they_lack_audio() -> None:
     # 14 s are 768 frames and 632: 82 % of a cut.
     assert batch.ids == ("a", "a", DROPPED, DROPPED, *"bbbb", "c", *[DROPPED] * 3)
     assert batch.audio_frames.tolist()[:4] == [768, 632, 768, 768]
-    assert batch.video.shape == (12, 12, WIDTH_2D + WIDTH_3D) and batch.audio.shape[2] == 768
-    assert form.shape.video_tokens == 12 and form.shape.audio_frames == 768
+    assert batch.video.shape == (12, 12, WIDTH_2D + WIDTH_3D)
+    assert batch.audio.shape[2] == 768
+    assert form.shape.video_tokens == 12
+    assert form.shape.audio_frames == 768
     whole = clips(*store).batch(np.arange(3))
     expected = cut(whole, 4)
     for name, array in batch.arrays().items():
@@ -92,12 +99,14 @@ def training(*items: Item, form: ClipForm = FORM) -> CaptionedTraining:
 def test_a_draw_follows_from_seed_pass_and_row_alone() -> None:
     train = training(stored("a", 0), stored("b", 1), stored("c", 2), stored("d", 3))
     both, alone = train.draw(np.array([2, 0]), 5, 3), train.draw(np.array([0]), 5, 3)
-    assert both.ids == ("c", "a") and both.captions[1:] == alone.captions
+    assert both.ids == ("c", "a")
+    assert both.captions[1:] == alone.captions
     drawn = {train.draw(np.array([0]), 5, number).captions[0] for number in range(30)}
     assert drawn == {"a man", "the dog", "green grass"}
     orders = [train.order(5, number).tolist() for number in range(8)]
     assert all(sorted(order) == [0, 1, 2, 3] for order in orders)
-    assert len({tuple(order) for order in orders}) > 1 and orders[3] == train.order(5, 3).tolist()
+    assert len({tuple(order) for order in orders}) > 1
+    assert orders[3] == train.order(5, 3).tolist()
     assert train.order(5, 0).dtype == np.int64
 
 
@@ -111,7 +120,8 @@ def test_training_on_cuts_takes_one_that_counts() -> None:
     def places(row: int) -> set[int]:
         return {_which(batch, row, pieces) for batch in drawn}
 
-    assert places(0) == {0, 1} and places(1) == {0, 1, 2, 3}
+    assert places(0) == {0, 1}
+    assert places(1) == {0, 1, 2, 3}
     assert places(2) == {0, 1, 2, 3}  # no audio: any cut with video
 
 
@@ -134,7 +144,8 @@ def test_what_a_video_lacks_is_masked() -> None:
     assert batch.audio_frames.tolist() == [1000, 1000, 0, 1000]
     unknown = CaptionedClips(MemoryStore([whole]), np.array([0]), ["zzz qqq"], FORM)
     empty = unknown.batch(np.array([0]))
-    assert not empty.text_mask.any() and empty.captions == ("",)
+    assert not empty.text_mask.any()
+    assert empty.captions == ("",)
 
 
 def test_a_stream_that_no_video_has_takes_no_room() -> None:
@@ -143,7 +154,8 @@ def test_a_stream_that_no_video_has_takes_no_room() -> None:
     assert widths == (WIDTH_2D, None)
     form = ClipForm(word_table(), 3, 12, "at_once", *widths)
     batch = clips(item, form=form).batch(np.array([0]))
-    assert batch.video.shape == (1, 12, WIDTH_2D) and batch.video_mask.sum() == 10
+    assert batch.video.shape == (1, 12, WIDTH_2D)
+    assert batch.video_mask.sum() == 10
 
 
 def test_what_does_not_fit_is_one_clear_error() -> None:
