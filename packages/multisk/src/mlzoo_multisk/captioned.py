@@ -30,6 +30,8 @@ from mlzoo_multisk.clips import (
     Shape,
 )
 from mlzoo_multisk.dataset_config import Strategy
+from mlzoo_multisk.draws import random_of
+from mlzoo_multisk.shards.order import order_random
 from mlzoo_multisk.views import audio, cuts, video
 from mlzoo_multisk.views.text import WordTable
 
@@ -237,8 +239,7 @@ class CaptionedTraining:
 
     def order(self, seed: int, number: int) -> Index:
         """int64 [n]: the rows, shuffled anew for each pass."""
-        order: Index = _random(seed, number).permutation(len(self.rows)).astype(np.int64)
-        return order
+        return np.asarray(order_random(seed, number).permutation(len(self.rows)), np.int64)
 
     def draw(self, rows: Index, seed: int, number: int) -> ClipBatch:
         """One clip of each of some videos.
@@ -248,7 +249,7 @@ class CaptionedTraining:
         """
         sights, captions = [], []
         for row in rows:
-            random = _random(seed, number, int(row))
+            random = random_of(seed, number, int(row))
             own = self.captions[row]
             captions.append(own[random.randint(len(own))])
             whole = self.form.sights(self.store.item(int(self.rows[row])))
@@ -284,14 +285,6 @@ def stream_widths(items: Iterator[Item]) -> tuple[int | None, int | None]:
                 )
     widths = {name: width for name, (width, _) in found.items()}
     return widths.get("2D"), widths.get("3D")
-
-
-def _random(seed: int, number: int, row: int | None = None) -> np.random.RandomState:
-    """Of the order of a pass, or of one row in it."""
-    entropy = (seed, number) if row is None else (seed, number, row)
-    kind = (1,) if row is None else ()  # a row of 0 is none to a seed sequence
-    sequence = np.random.SeedSequence(entropy, spawn_key=kind)
-    return np.random.RandomState(np.random.MT19937(sequence))
 
 
 def _one_of(sights: Sights, random: np.random.RandomState) -> Sights:
