@@ -24,12 +24,12 @@ from mlzoo.progress import Progress
 from mlzoo_multisk.benchmark.marker import Planted, write_marker
 from mlzoo_multisk.clips import MEL_BANDS
 from mlzoo_multisk.planted import PlantedWorld
+from mlzoo_multisk.shards.store import ShardStore
+from mlzoo_multisk.videos.captions import CAPTION, SPLIT, VIDEO
 from mlzoo_multisk.videos.loading import SHARDS
 from mlzoo_multisk.videos.pictures import library
 from mlzoo_multisk.videos.prepare import prepare
 from mlzoo_multisk.videos.prepare_config import PrepareVideosOptions
-from mlzoo_multisk.shards.store import ShardStore
-from mlzoo_multisk.videos.captions import CAPTION, SPLIT, VIDEO
 
 GIVEN = "given"
 TOPICS, PER_TOPIC = 16, 3
@@ -37,6 +37,8 @@ TOPICS, PER_TOPIC = 16, 3
 SIDE, PICTURES = 64, 12
 """Pixels of a side, and pictures a second."""
 SAMPLES = 16_000
+FUNDAMENTAL = 40
+"""Hz from one frequency of the spectrum behind the mel bands to the next."""
 LOUDNESS = 0.05
 WIDTH = 256
 """Of the planted features; those of published networks are 2048 wide."""
@@ -77,22 +79,20 @@ def write_demo(root: Path, seed: int) -> Mapping[str, object]:
     with (given / "captions.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows(lines)
     world.write_word_vectors(given / "word_vectors.txt")
-    options = PrepareVideosOptions(
-        videos=given / "videos",
-        captions=given / "captions.csv",
-        features=given / "features",
-        audio=given / "audio",
-        vectors=given / "word_vectors.txt",
-    )
-    prepare(root, options, Progress(quiet=True))
+    options = {
+        "videos": given / "videos",
+        "captions": given / "captions.csv",
+        "features": given / "features",
+        "audio": given / "audio",
+        "vectors": given / "word_vectors.txt",
+    }
+    prepare(root, PrepareVideosOptions.model_validate(options), Progress(quiet=True))
     return _planted(root, world, topics)
 
 
 def _planted(root: Path, world: PlantedWorld, topics: Mapping[str, int]) -> dict[str, Any]:
     store = ShardStore.opened(root / SHARDS)
-    tested = [
-        key for row, key in enumerate(store.keys) if store.item(row).facts[SPLIT] == "test"
-    ]
+    tested = [key for row, key in enumerate(store.keys) if store.item(row).facts[SPLIT] == "test"]
     ceilings = world.ceilings([topics[key] for key in tested])
     facts = {**world.facts(), "videos": len(topics), "features": "planted", "sound": "computed"}
     write_marker(root, tested, Planted(len(tested), ceilings), facts)
@@ -126,22 +126,20 @@ def sound_of(
     """A chord that is as loud in each mel band as the topic asks for: float32 [n]."""
     decibels = world.frames(np.full(50, topic), random).astype(np.float64).mean(axis=1)  # [40]
     amplitudes = 10 ** (decibels / 20)
-    times = np.arange(round(seconds * SAMPLES)) / SAMPLES
     phases = random.uniform(0, 2 * np.pi, MEL_BANDS)
-    chord = sum(
-        amplitude * np.sin(2 * np.pi * frequency * times + phase)
-        for amplitude, frequency, phase in zip(amplitudes, _centres(), phases, strict=True)
-    )
-    noise = 1e-4 * random.standard_normal(times.size)
-    return np.asarray(LOUDNESS * chord / np.sqrt(np.sum(amplitudes**2)) + noise, np.float32)
+    times = np.arange(SAMPLES // FUNDAMENTAL) / SAMPLES  # a period: all are multiples of 40 Hz
+    waves = np.sin(2 * np.pi * _centres()[:, None] * times + phases[:, None])  # [40, 400]
+    period = LOUDNESS * amplitudes @ waves / np.sqrt(np.sum(amplitudes**2))
+    chord = np.resize(period, round(seconds * SAMPLES))
+    return np.asarray(chord + 1e-4 * random.standard_normal(chord.size), np.float32)
 
 
 def _centres() -> npt.NDArray[np.float64]:
-    """Hertz at which each band is most open."""
+    """Hertz at which each band is most open: float64 [40]."""
     from mlzoo_multisk.views.log_mel import mel_filters
 
-    filters = mel_filters()
-    return filters.argmax(axis=1) * (SAMPLES / 2 / (filters.shape[1] - 1))
+    filters = mel_filters()  # [40, 201], every 40 Hz from 0
+    return np.asarray(filters.argmax(axis=1) * FUNDAMENTAL, np.float64)
 
 
 def moving_shape(topic: int, seconds: float, random: np.random.RandomState) -> Pixels:
@@ -176,6 +174,7 @@ def encode(path: Path, pictures: Pixels, per_second: int, heard: Wave | None) ->
         sound = None
         if heard is not None:
             sound = container.add_stream("aac", rate=SAMPLES, layout="mono")
+            sound.options = {"aac_coder": "fast"}
         for picture in pictures:
             container.mux(seen.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(seen.encode(None))

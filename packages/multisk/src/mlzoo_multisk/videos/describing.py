@@ -17,7 +17,14 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from mlzoo.backbones import BACKBONES, CLIP_BACKBONES, IMAGENET, Preprocessing, load_weights
+from mlzoo.backbones import (
+    BACKBONES,
+    CLIP_BACKBONES,
+    IMAGENET,
+    Backbone,
+    Preprocessing,
+    load_weights,
+)
 from mlzoo.backbones.computing import exact
 from mlzoo.errors import DataError, RunError, UsageError
 from mlzoo.machine import choose_device
@@ -160,7 +167,7 @@ class _Stream:
         return found
 
 
-def backbone_of(kind: Kind):  # type: ignore[no-untyped-def]
+def backbone_of(kind: Kind) -> Backbone:
     """The registered network of a kind."""
     name = NETWORKS[kind]
     return CLIP_BACKBONES[name] if kind == "3d" else BACKBONES[name]

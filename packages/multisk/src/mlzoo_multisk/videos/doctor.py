@@ -48,12 +48,14 @@ def _findings(root: Path, options: VideosOptions) -> Iterator[Finding]:
 def _streams(store: ShardStore, options: VideosOptions) -> Iterator[Finding]:
     for part in ("2d", "3d"):
         if part not in store.widths:
-            yield Finding("warning", part, "no clip has such features; the published model has both")
+            yield Finding(
+                "warning", part, "no clip has such features; the published model has both"
+            )
             continue
         width = store.widths[part]
-        level, more = ("ok", "") if width == 2048 else ("note", ", those of the papers 2048")
+        more = "" if width == 2048 else ", those of the papers 2048"
         text = f"rows are {width} wide{more}; {_spread(store.lengths(part))} a clip"
-        yield Finding("ok" if level == "ok" else "note", part, text)
+        yield Finding("note" if more else "ok", part, text)
     frames = store.lengths("audio")
     without = int((frames < 0).sum())
     if without == len(store):

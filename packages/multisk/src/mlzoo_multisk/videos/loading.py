@@ -130,4 +130,3 @@ def _facts(whole: CaptionedPart, parts: Mapping[str, CaptionedPart]) -> dict[str
     if not_scored:
         facts["captions that are not scored"] = not_scored
     return facts
-

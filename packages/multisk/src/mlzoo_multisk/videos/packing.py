@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,7 +53,7 @@ class Tally:
 
 
 def stored_clips(
-    work: VideoWork, sources: list[Source], tally: Tally
+    work: VideoWork, sources: Sequence[Source], tally: Tally
 ) -> Iterator[tuple[str, Item | str]]:
     """Every clip of the table by its key: as it is stored, or why it is not.
 
@@ -112,7 +112,11 @@ def _item(key: str, source: Source, clip: Clip, described: Described) -> Item | 
     for name in ("2d", "3d"):
         rows = arrays[name]
         if rows is not None and not len(rows):
-            return "it begins after the end of the video" if clip.start else f"no rows of {name.upper()}"
+            return (
+                "it begins after the end of the video"
+                if clip.start
+                else f"no rows of {name.upper()}"
+            )
     if arrays["audio"] is not None and not arrays["audio"].shape[1]:
         arrays["audio"] = None
     return Item(key, arrays["2d"], arrays["3d"], arrays["audio"], facts)

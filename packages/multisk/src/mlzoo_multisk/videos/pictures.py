@@ -24,7 +24,21 @@ from mlzoo.errors import MlzooError
 
 Picture = npt.NDArray[np.uint8]
 
-ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".ogv", ".3gp")
+ENDINGS = (
+    ".mp4",
+    ".m4v",
+    ".mov",
+    ".mkv",
+    ".webm",
+    ".avi",
+    ".mpg",
+    ".mpeg",
+    ".ts",
+    ".flv",
+    ".wmv",
+    ".ogv",
+    ".3gp",
+)
 """What files of videos are looked for by."""
 
 DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg"
@@ -102,7 +116,8 @@ def pictures(path: Path, rates: Sequence[Rate]) -> Iterator[tuple[int, Picture]]
         stream.thread_type = "AUTO"
         samplers = [_Sampler(rate) for rate in rates]
         end = Fraction(0)
-        for start, end, frame in _timed(container, stream):
+        for start, until, frame in _timed(container, stream):
+            end = until
             for which, sampler in enumerate(samplers):
                 yield from ((which, picture) for picture in sampler.shown(start, frame))
         if not any(sampler.seen for sampler in samplers):
@@ -127,7 +142,9 @@ def require_possible(seconds: Fraction | float) -> None:
     """Raises ValueError for times that no video has."""
     if not -LONGEST < seconds < LONGEST:
         hours = LONGEST // 3600
-        raise ValueError(f"it claims times of {float(seconds):.0f} s, at most {hours} hours are read")
+        raise ValueError(
+            f"it claims times of {float(seconds):.0f} s, at most {hours} hours are read"
+        )
 
 
 def _declared(container: Any, stream: Any) -> float | None:

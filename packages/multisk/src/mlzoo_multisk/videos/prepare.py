@@ -175,7 +175,8 @@ def _described(source: Source, describer: Describer, options: PrepareVideosOptio
         arrays["audio" if kind == SPECTROGRAM else kind] = array
     try:
         if source.computed and source.video is not None:
-            arrays |= describer.video(source.video, [k for k in KINDS if k in source.computed])
+            rows = describer.video(source.video, [k for k in KINDS if k in source.computed])
+            arrays.update({str(kind): array for kind, array in rows.items()})
     except ValueError as error:
         return Described({}, reason=str(error))
     silent = ""

@@ -69,7 +69,9 @@ def find_sources(clips: Sequence[Clip], options: PrepareVideosOptions) -> list[S
         at = f"{options.captions}, line {clip.line}, column {VIDEO!r}"
         key, file = named.find(clip.video, at)
         if files.setdefault(key, file) != file:
-            raise DataError(f"{at}: {clip.video} and {owned[key]} have one id, {key!r}.", "Rename one.")
+            raise DataError(
+                f"{at}: {clip.video} and {owned[key]} have one id, {key!r}.", "Rename one."
+            )
         owned.setdefault(key, clip.video)
         gathered.setdefault(key, []).append(clip)
     found = [
@@ -93,7 +95,9 @@ def _source(
             if path.is_file():
                 files[kind] = path
     computed = tuple(
-        kind for kind in KINDS if kind not in files and weights[kind] is not None and video is not None
+        kind
+        for kind in KINDS
+        if kind not in files and weights[kind] is not None and video is not None
     )
     heard = None
     if options.audio is not None:
@@ -118,7 +122,9 @@ def _check(sources: Sequence[Source], options: PrepareVideosOptions) -> None:
             kind, clip = lacking[0], source.clips[0]
             ways = [f"{source.id}_{kind}.npz in {options.features}"] if options.features else []
             if source.video is None:
-                ways.append(f"a video of that name in {options.videos}" if options.videos else "--videos")
+                ways.append(
+                    f"a video of that name in {options.videos}" if options.videos else "--videos"
+                )
             else:
                 ways.append(f"--weights-{kind}")
             raise DataError(
