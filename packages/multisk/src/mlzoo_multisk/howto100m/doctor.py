@@ -91,7 +91,9 @@ def _missing(root: Path, videos: list[Video]) -> Iterator[Finding]:
     for part in PARTS:
         lacking = len(places) - there[part]
         level = "ok" if not lacking else "error" if not there[part] else "note"
-        yield Finding(level, _NAMES[part], f"{lacking:,} {of} have none" if lacking else f"all {of}")
+        yield Finding(
+            level, _NAMES[part], f"{lacking:,} {of} have none" if lacking else f"all {of}"
+        )
     if there["nothing"]:
         text = f"{there['nothing']:,} {of} have no file at all"
         yield Finding("warning", FEATURES, text, "They count as clips without video and audio.")
@@ -188,7 +190,9 @@ def _shards(root: Path, options: HowTo100MOptions) -> Iterator[Finding]:
     spoken = sum(bool(videos.captions(row)["text"]) for row in evenly(len(store), READ))
     looked = len(evenly(len(store), READ))
     level = "ok" if spoken == looked else "note" if spoken else "error"
-    yield Finding(level, "captions in shards", f"{spoken:,} of {looked:,} videos looked at have some")
+    yield Finding(
+        level, "captions in shards", f"{spoken:,} of {looked:,} videos looked at have some"
+    )
     vocabulary(videos)
     texts = islice(videos.all_texts(), 100_000)
     yield from _guarded("word vectors", lambda: _words(root, options, iter(texts)))
