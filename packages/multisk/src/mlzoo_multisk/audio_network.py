@@ -54,7 +54,8 @@ class BatchNorm(nn.BatchNorm2d):
             scale = self.weight * (variance + self.eps).rsqrt()
             y = centred * scale[:, None, None] + self.bias[:, None, None]
         self._remember(mean, variance * total / (total - 1))
-        return y.to(x.dtype)
+        shared: Tensor = y.to(x.dtype)
+        return shared
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, unbiased: Tensor) -> None:

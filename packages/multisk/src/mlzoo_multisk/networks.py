@@ -50,6 +50,16 @@ class Embeddings(NamedTuple):
     has_video: Tensor | None = None
     has_audio: Tensor | None = None
 
+    def made(self) -> dict[str, Tensor]:
+        """By name, without what was not made."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
+    def both_sides(self) -> dict[str, Tensor]:
+        """Before the transformers and after them, by the names of the anchors: in_text, out_text..."""
+        made = self.made()
+        found = {f"out_{name}": made[name] for name in MODALITIES if name in made}
+        return found | {name: value for name, value in made.items() if name.startswith("in_")}
+
 
 GROUPS: dict[str, Group] = {
     "text": ("text",),

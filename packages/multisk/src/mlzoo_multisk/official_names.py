@@ -105,8 +105,6 @@ def _official(name: str, of_each_modality: bool) -> str:
 
 
 def _of_anchors(name: str) -> str:
-    """Of a name of the anchors."""
-    found = re.search(rf"\b(in|out)_.*{_MODALITY}", name)
-    assert found is not None, name
-    kind, modality = found.groups()
+    """Of a name of the anchors, such as ``anchors.in_text``."""
+    kind, modality = name.removeprefix("anchors.").split("_")
     return f"{'trans_' if kind == 'out' else ''}cluster_{modality}.anc_linear.weight"
