@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mlzoo.errors import DataError
-from mlzoo_biam.batches import Sampler, ahead, trainable
+from mlzoo_biam.batches import Sampler, trainable
 from mlzoo_biam.config import BiAMConfig
 from mlzoo_biam.labels import Labels
 
@@ -87,21 +87,3 @@ def test_published_visits_to_shards_are_draws_with_images_in_order():
 def test_fewer_shards_an_epoch_are_different_ones():
     found = epoch(sampler(np.ones(30, dtype=bool), [0, 10, 20, 30], shards_per_epoch=2))
     assert len({rows[0] // 10 for rows in found}) == 2
-
-
-def test_the_next_item_is_made_ahead_in_order_and_errors_arrive():
-    made = []
-
-    def make(number):
-        made.append(number)
-        if number == 3:
-            raise DataError("row 3 is damaged.")
-        return 10 * number
-
-    found = ahead(make, range(5))
-    assert next(found) == 0
-    assert next(found) == 10
-    assert made[:2] == [0, 1]
-    with pytest.raises(DataError, match="row 3"):
-        list(found)
-    assert list(ahead(make, [])) == []

@@ -116,7 +116,7 @@ def test_out_is_written_and_replaced_only_with_force(run, cli):
         (["a.txt", "--out", "."], "is a folder"),
         (["a.txt", "--out", "a.txt", "--force"], "a.txt is an input"),
         (["a.txt", "c.txt", "d.txt"], "there is no input c.txt, d.txt"),
-        ([], "Missing argument"),
+        ([], "needs an INPUT"),
         (["a.txt", "--device", "toaster"], "'toaster' is not one of"),
     ],
 )

@@ -141,6 +141,24 @@ def test_a_model_without_options_refuses_them(run, toy, cli):
         mlzoo.predict(run, ["a.txt"], top=1)
 
 
+def test_options_alone_can_say_what_to_predict(run, toy, cli):
+    assert "toy needs an INPUT to predict" in cli("predict", run, "--tags", "x").err
+    ref = 'predict=f"{ME}:predict",'
+
+    def without_inputs(text: str) -> str:
+        text = text.replace("in inputs for", 'in inputs or [Path("typed")] for')
+        return text.replace(ref, f"{ref} predict_without_inputs=True,")
+
+    rewritten(toy, without_inputs)
+    called = cli("predict", run, "--tags", "x,y")
+    assert (called.code, tags_of(called.out)) == (0, ["x", "y"])
+    with pytest.raises(ValueError, match="predict_without_inputs needs a predict_config"):
+        ModelSpec(
+            name="x", summary="x", task="x", paper=None, config="a:b", factory="a:b",
+            default_dataset="x", predict="a:c", predict_without_inputs=True,
+        )  # fmt: skip
+
+
 def test_no_run_is_named_before_its_options_are_missed(run, cli):
     called = cli("predict", "nowhere", "a.txt", "--top", "1")
     assert called.code == 1

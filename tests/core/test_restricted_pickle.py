@@ -7,6 +7,7 @@ import os
 import pickle
 import struct
 import subprocess
+import tracemalloc
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 from mlzoo.data import restricted_pickle
+from mlzoo.data.readers import read_pickle
 from mlzoo.errors import DataError
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -304,3 +306,31 @@ def test_published_pickle_is_read(path: str) -> None:
     else:
         assert len(read) == 1000
         assert set(map(type, read.values())) == {int}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS[2:])
+def test_a_file_of_features_lies_in_memory_once(protocol: int, tmp_path: Path) -> None:
+    items = [{"id": i, "2d": np.full((128, 1024), i, np.float32)} for i in range(24)]
+    path = tmp_path / "features.pkl"
+    path.write_bytes(pickle.dumps(items, protocol=protocol))
+    tracemalloc.start()
+    try:
+        found = read_pickle(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert all((item["2d"] == item["id"]).all() for item in found)
+    size = sum(item["2d"].nbytes for item in found)
+    # Bytes of Python 2 stand as text in protocol 2: they are decoded to bytes.
+    assert peak < (1.25 if protocol > 2 else 2.6) * size
+
+
+def test_a_file_is_refused_as_its_bytes_are(tmp_path: Path) -> None:
+    path = tmp_path / "bad.pkl"
+    path.write_bytes(pickle.dumps(Call(os.system, f"touch {tmp_path / 'executed'}")))
+    with pytest.raises(DataError, match=r"bad\.pkl is a pickle with the object \w+\.system"):
+        read_pickle(path)
+    path.write_bytes(pickle.dumps({"a": np.arange(1000)})[:-40])
+    with pytest.raises(DataError, match=r"bad\.pkl is not a whole pickle"):
+        read_pickle(path)
+    assert not (tmp_path / "executed").exists()

@@ -1,11 +1,9 @@
-"""Which images a training step sees, and reading them one step ahead."""
+"""Which images a training step sees."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +14,6 @@ from mlzoo_biam.config import BiAMConfig
 from mlzoo_biam.labels import Labels
 
 Index = npt.NDArray[np.int64]
-Given = TypeVar("Given")
-Made = TypeVar("Made")
 
 
 def trainable(labels: Labels, seen: slice, max_labels: int | None) -> npt.NDArray[np.bool_]:
@@ -87,19 +83,6 @@ class Sampler:
 
     def _learnt_from(self, rows: Index) -> Index:
         return rows[self.kept[rows]]
-
-
-def ahead(make: Callable[[Given], Made], items: Iterable[Given]) -> Iterator[Made]:
-    """``make`` of every item, in order; the next one is made by a thread while this one is used."""
-    with ThreadPoolExecutor(1) as reader:
-        waiting = None
-        for item in items:
-            following = reader.submit(make, item)
-            if waiting is not None:
-                yield waiting.result()
-            waiting = following
-        if waiting is not None:
-            yield waiting.result()
 
 
 def _permutation(count: int, generator: torch.Generator) -> Index:

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from mlzoo.checkpoints import load_strict
 from mlzoo.errors import UsageError
+from mlzoo.prefetch import ahead
 from mlzoo.runs import Run
-from mlzoo_biam.batches import Sampler, ahead, trainable
+from mlzoo_biam.batches import Sampler, trainable
 from mlzoo_biam.config import BiAMConfig
 from mlzoo_biam.losses import annotated_columns, image_losses
 from mlzoo_biam.multilabel import Images, MultiLabelData

@@ -296,7 +296,7 @@ def predict(
 
     Args:
         directory: the run.
-        inputs: files; the model says which kinds it reads.
+        inputs: files; the model says which kinds it reads, and whether it needs any.
         device: as in :func:`run`.
         data_dir: where the run's own data now lies.
         progress: where warnings go; standard error if omitted.
@@ -315,6 +315,8 @@ def predict(
     plan = plan_of(record, Path(data_dir) if data_dir else None)
     if plan.model.predict is None:
         raise UsageError(f"{plan.model.name} does not predict new inputs.")
+    if not inputs and not plan.model.predict_without_inputs:
+        raise UsageError(f"{plan.model.name} needs an INPUT to predict, a file or several.")
     chosen = _predict_options(plan.model_entry, options)
     paths = [Path(path) for path in inputs]
     if absent := [str(path) for path in paths if not path.exists()]:

@@ -18,8 +18,9 @@ Ref: TypeAlias = str
 Selection: TypeAlias = Literal["val", "last", "test"]
 """How the epoch that is scored was chosen; ``test`` is offered and always labelled."""
 
-Role: TypeAlias = Literal["needed", "raw", "made"]
-"""Of a file: a run needs it; ``prepare`` alone reads it; a run needs it, and ``prepare`` makes it."""
+Role: TypeAlias = Literal["needed", "optional", "raw", "made"]
+"""Of a file: a run needs it; a run uses it if it is there; ``prepare`` alone reads it; a run needs it, and
+``prepare`` makes it."""
 
 IMPORTED = "imported"
 """In place of a rule, for weights that were not trained here (``mlzoo weights import``)."""
@@ -90,8 +91,9 @@ class DataFile:
         path: where it lies; the name's ending says what kind of archive it is.
         template: the path as it follows from the dataset's options, e.g. ``"{features}.mat"``, where
             they decide; ``path`` is what their defaults give.
-        role: ``raw`` is fetched and verified like the others, but a run does without it; ``made`` is
-            never fetched: ``mlzoo data prepare`` makes it.
+        role: ``raw`` and ``optional`` are fetched and verified like the others, but a run does without
+            them, and ``raw`` is not even read by it; ``made`` is never fetched: ``mlzoo data prepare``
+            makes it.
         size: in bytes.
         sha256: its digest in hexadecimal.
         url: given only where the file may be linked; http or https.
@@ -224,6 +226,8 @@ class ModelSpec:
             takes what the person should know. It must not read a label.
         predict_config: Ref to the pydantic class of the options of ``predict``, which then gets them as
             its fifth argument ``options``; or None.
+        predict_without_inputs: the options alone can say what to predict (``--text "..."``), so that the
+            command needs no INPUT; ``predict`` raises UsageError if they do not.
         weights: Ref ``(file: Path, model: Model, data: TaskData, progress: Progress) ->
             Mapping[str, object]`` for ``mlzoo weights import``: fills the model, which was just built for
             ``data``, with the weights of a file that others have published, all of them or none, and
@@ -245,6 +249,7 @@ class ModelSpec:
     figures: Mapping[str, Ref] = field(default_factory=dict)
     predict: Ref | None = None
     predict_config: Ref | None = None
+    predict_without_inputs: bool = False
     weights: Ref | None = None
     deterministic: bool = False
     budget: str = ""
@@ -261,6 +266,8 @@ class ModelSpec:
         )
         if self.predict_config is not None and self.predict is None:
             raise ValueError("ModelSpec predict_config needs a predict")
+        if self.predict_without_inputs and self.predict_config is None:
+            raise ValueError("ModelSpec predict_without_inputs needs a predict_config")
         _check_ref(self, **{f"figures[{name!r}]": ref for name, ref in self.figures.items()})
         object.__setattr__(self, "presets", MappingProxyType(dict(self.presets)))
         object.__setattr__(self, "figures", MappingProxyType(dict(self.figures)))

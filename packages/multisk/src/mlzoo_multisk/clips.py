@@ -89,15 +89,15 @@ class ClipBatch:
 
 
 class Clips(Protocol):
-    """Clips that are scored: the same every time.
+    """Clips that are scored: the same every time."""
 
-    Attributes:
-        ids: one a clip, in their order.
-        captions: the raw caption of each.
-    """
+    @property
+    def ids(self) -> Sequence[str]:
+        """One a clip, in their order."""
 
-    ids: Sequence[str]
-    captions: Sequence[str]
+    @property
+    def captions(self) -> Sequence[str]:
+        """The raw caption of each."""
 
     def __len__(self) -> int: ...
 
@@ -147,13 +147,11 @@ class Item:
 
 
 class ItemStore(Protocol):
-    """Stored videos, of which only those asked for are read.
+    """Stored videos, of which only those asked for are read."""
 
-    Attributes:
-        keys: their ids, in the order of rows.
-    """
-
-    keys: Sequence[str]
+    @property
+    def keys(self) -> Sequence[str]:
+        """Their ids, in the order of rows."""
 
     def __len__(self) -> int: ...
 

@@ -60,20 +60,24 @@ ANCHOR_METRICS = {
     "anchor_marginal_error": Metric(
         higher_is_better=False,
         unit="%",
-        summary="how far the plans are from using every anchor equally: mean of |share - mean| over the mean",
+        summary="how far a modality's plan is from using every anchor of its set equally: mean of "
+        "|share - mean| over the mean; mean over modalities",
     ),
     "anchor_entropy": Metric(
         higher_is_better=True,
         unit="%",
-        summary="of the nearest anchors of all samples, of the entropy of equal use",
+        summary="of the nearest anchors of a modality's samples in its own set, of the entropy of equal use; "
+        "mean over modalities",
     ),
     "anchors_used": Metric(
-        higher_is_better=True, unit="%", summary="anchors that are some sample's nearest"
+        higher_is_better=True,
+        unit="%",
+        summary="anchors that are some sample's nearest in the set of its modality",
     ),
     "anchor_agreement": Metric(
         higher_is_better=True,
         unit="%",
-        summary="text, video and audio of a clip with the same nearest anchor of a set, mean over pairs",
+        summary="two modalities of a clip with the same nearest anchor of one set; mean over pairs and sets",
     ),
 }
 """Every key of ``mlzoo_multisk.evaluators.score_anchors``; NaN of a model without anchors."""

@@ -6,6 +6,7 @@ A model learns from ``data.train`` and predicts these arrays for a split of n cl
     tv, ta, va            float32 [n, P]  of two modalities fused, of length 1; of models that fuse
     has_text, has_video, has_audio        bool [n], whether the clip has any of it
     complete              int64 []        clips of the benchmark, those that lack included
+    ids                   str [n]         of the clips, for tables; may be left out
     in_text, in_video, in_audio           float32 [n, K], similarity of the mean input token to its anchors;
     out_<m>_<s>           float32 [n, K]  of the embedding of m to the anchors of s; nine of them
     plan_<m>              float32 [n, K]  target of out_<m>_<m>, from a plan over the split
@@ -16,7 +17,7 @@ The i-th text, video and audio belong together. A model scores every clip, also 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -43,6 +44,8 @@ class RetrievalData:
         complete: clips of the benchmark by split, those that this copy lacks included; recall is
             divided by it.
         train: to learn from; None where there is nothing (then weights are scored as they are).
+        look_up: vectors of words that no caption has, from where ``words`` were read; None if there are no
+            more.
         audio_tokens: to which the audio network's tokens are brought.
         audio_pooling: how.
         protocol: how clips are evaluated, e.g. ``at_once``.
@@ -59,6 +62,7 @@ class RetrievalData:
     parts: Mapping[str, Clips]
     complete: Mapping[str, int]
     train: TrainingClips | None = None
+    look_up: Callable[[Collection[str]], WordTable] | None = None
     audio_tokens: int
     audio_pooling: Pooling = "clip"
     protocol: str = "at_once"

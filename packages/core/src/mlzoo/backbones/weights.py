@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mlzoo.backbones.registry import BACKBONES, Backbone, backbone
+from mlzoo.backbones.registry import BACKBONES, CLIP_BACKBONES, Backbone, backbone
 from mlzoo.checkpoints import load_checkpoint, load_strict
 from mlzoo.data.checks import existing
 from mlzoo.errors import CheckpointError, DataError
 
+PARALLEL = "module."  # before every name of a network that was trained on several GPUs at once
 COUNTER = "num_batches_tracked"  # of no use in evaluation; files older than torch 0.4.1 lack it
 
 
@@ -22,18 +23,20 @@ def load_weights(path: Path, name: str) -> nn.Module:
 
     The file is a state dict as torchvision publishes it (``resnet101-63fe2227.pth``), in torch's
     archive format or the pickle format before it; both are read with ``weights_only``. The number
-    of classes is the file's, so weights tuned on other classes will do.
+    of classes is the file's, so weights tuned on other classes will do. Of networks over clips it may
+    also be the checkpoint that they were published as, with ``state_dict`` and names in ``module.``.
 
     Args:
         path: the file.
-        name: which backbone it must be, a key of :data:`mlzoo.backbones.BACKBONES`.
+        name: which backbone it must be, a key of :data:`mlzoo.backbones.BACKBONES` or
+            :data:`mlzoo.backbones.CLIP_BACKBONES`.
 
     Raises:
         DataError: missing, damaged, holding anything but tensors, of another network, of another
             shape, or with values that are not finite.
         UsageError: no such backbone.
     """
-    return read_weights(path, backbone(name))
+    return read_weights(path, CLIP_BACKBONES.get(name) or backbone(name))
 
 
 def read_weights(path: Path, chosen: Backbone) -> nn.Module:
@@ -41,6 +44,8 @@ def read_weights(path: Path, chosen: Backbone) -> nn.Module:
     existing(path)
     try:
         state = load_checkpoint(path)
+        if chosen.wrapped:
+            state = _unwrapped(state)
         _check_tensors(state, path)
         if not _fits(state, chosen):
             _refuse_another(state, chosen.name, path)
@@ -50,6 +55,16 @@ def read_weights(path: Path, chosen: Backbone) -> nn.Module:
     except CheckpointError as error:
         raise DataError(error.message, error.fix) from error
     return network.eval()
+
+
+def _unwrapped(state: dict[str, Any]) -> dict[str, Any]:
+    """What a training checkpoint holds of the network, by the network's own names."""
+    inner = state.get("state_dict")
+    if isinstance(inner, Mapping):
+        state = dict(inner)
+    if state and all(str(key).startswith(PARALLEL) for key in state):
+        state = {str(key).removeprefix(PARALLEL): value for key, value in state.items()}
+    return state
 
 
 def _check_tensors(state: Mapping[str, Any], path: Path) -> None:
@@ -73,7 +88,7 @@ def _check_tensors(state: Mapping[str, Any], path: Path) -> None:
 
 
 def _refuse_another(state: Mapping[str, Tensor], name: str, path: Path) -> None:
-    for other, candidate in BACKBONES.items():
+    for other, candidate in {**BACKBONES, **CLIP_BACKBONES}.items():
         if other != name and _fits(state, candidate):
             raise DataError(
                 f"{path} holds the weights of {other}, expected {name}.",

@@ -72,7 +72,7 @@ class PredictCommand(OptionsCommand):
 @click.command(cls=PredictCommand)
 @click.argument("run", type=click.Path(path_type=Path), shell_complete=completion.runs)
 @click.argument(
-    "inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path)
+    "inputs", metavar="[INPUT...]", nargs=-1, required=False, type=click.Path(path_type=Path)
 )
 @click.option("--out", type=click.Path(path_type=Path), help="write here  [standard output]")
 @click.option("--force", is_flag=True, help="Replace the file that --out names.")

@@ -36,18 +36,22 @@ class FileStatus:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is known to be wrong with it; a raw file need not be there."""
+        """Whether nothing is known to be wrong with it; not every file need be there."""
         return self.state in ("present", "verified", "unpacked") or self.optional
 
     @property
     def optional(self) -> bool:
         """Whether it is not there and need not be."""
-        return self.state == "missing" and self.file.role == "raw"
+        return self.state == "missing" and self.file.role in ("raw", "optional")
 
     @property
     def told(self) -> str:
         """The state as a person reads it."""
-        return "not there, only to prepare from" if self.optional else self.state
+        if not self.optional:
+            return self.state
+        return (
+            "not there, only to prepare from" if self.file.role == "raw" else "not there, optional"
+        )
 
 
 def status(spec: DatasetSpec, root: Path) -> list[FileStatus]:
@@ -83,7 +87,9 @@ def require(spec: DatasetSpec, root: Path) -> None:
     Raises:
         DataError: which files are missing or of the wrong size, where they belong, how to get them.
     """
-    needed = replace(spec, files=tuple(file for file in spec.files if file.role != "raw"))
+    needed = replace(
+        spec, files=tuple(file for file in spec.files if file.role not in ("raw", "optional"))
+    )
     bad = [found for found in status(needed, root) if not found.ok]
     if not bad:
         return
@@ -102,7 +108,7 @@ def _of_one_layout(found: list[FileStatus]) -> list[FileStatus]:
     """The files of the layout nearest to being whole, and those that every layout needs."""
     layouts: dict[str, list[bool]] = {}
     for each in found:
-        if each.file.layout:
+        if each.file.layout and not (each.optional and each.file.role == "optional"):
             layouts.setdefault(each.file.layout, []).append(each.state != "missing")
     # A whole one, else one that was begun, else the one with the fewest files.
     order = {x: (not all(there), not any(there), len(there)) for x, there in layouts.items()}

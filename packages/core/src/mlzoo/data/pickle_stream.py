@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickletools
+from mmap import mmap
 from typing import NamedTuple
 
 MAX_DEPTH = 100
@@ -69,7 +70,7 @@ class _Node(NamedTuple):
 _LEAF = _Node(0, 1)
 
 
-def check_stream(data: bytes) -> None:
+def check_stream(data: bytes | mmap) -> None:
     """Follow the opcodes up to STOP without building anything.
 
     Raises:
@@ -110,7 +111,7 @@ def check_stream(data: bytes) -> None:
     raise ValueError("it is truncated")
 
 
-def _end_of_argument(data: bytes, start: int, opcode: _Opcode) -> int:
+def _end_of_argument(data: bytes | mmap, start: int, opcode: _Opcode) -> int:
     end = start
     if opcode.argument >= 0:
         end += opcode.argument

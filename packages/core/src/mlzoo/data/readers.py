@@ -139,5 +139,4 @@ def read_pickle(path: str | Path, *, encoding: str = "ASCII", max_bytes: int = 2
     path = existing(path)
     check_size(path, path.stat().st_size, max_bytes)
     with readable(path, "readable"):
-        data = path.read_bytes()
-    return restricted_pickle.loads(data, str(path), encoding=encoding)
+        return restricted_pickle.load_file(path, encoding=encoding)

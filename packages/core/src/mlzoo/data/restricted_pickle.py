@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import io
 import math
+import mmap
 import pickle
 import re
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Literal, NoReturn
+from pathlib import Path
+from typing import IO, Any, Literal, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -45,10 +47,28 @@ def loads(data: bytes, name: str, *, encoding: str = "ASCII") -> Any:
     Raises:
         DataError: damaged, or holds anything else; nothing of it has been executed.
     """
+    return _load(data, io.BytesIO(data), name, encoding)
+
+
+def load_file(path: Path, *, encoding: str = "ASCII") -> Any:
+    """The same of a file, without a copy of it in memory: pickles of features take gigabytes.
+
+    Raises:
+        DataError: as :func:`loads`.
+        OSError: it cannot be opened.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return _load(data, file, str(path), encoding)
+
+
+def _load(data: bytes | mmap.mmap, file: IO[bytes], name: str, encoding: str) -> Any:
+    """``data`` is what ``file`` holds."""
     try:
         check_stream(data)
-        unpickler = RestrictedUnpickler(io.BytesIO(data), encoding=encoding)
-        return _finish(unpickler.load(), 0, {})
+        unpickler = RestrictedUnpickler(file, encoding=encoding)
+        result = unpickler.load()
+        del unpickler  # it remembers every piece that it has read
+        return _finish(result, 0, {})
     except RefusedError as error:
         raise DataError(
             f"{name} is a pickle with {error}.",
@@ -134,8 +154,9 @@ class _Array:
         self.order: Literal["C", "F"] = "F" if fortran else "C"
 
     def numbers(self) -> npt.NDArray[Any]:
-        """A writable array of its own; for every type but objects."""
+        """A writable array of its own, once; for every type but objects."""
         view = np.ndarray(self.shape, self.dtype, buffer=self.content, order=self.order)
+        self.content = None  # or a large file would lie in memory twice
         return view.copy(order="K")
 
 

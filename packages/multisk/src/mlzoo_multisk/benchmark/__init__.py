@@ -1,0 +1,1 @@
+"""What MSR-VTT and YouCook2 have in common: captions, stored features, parts, preparing, examining."""

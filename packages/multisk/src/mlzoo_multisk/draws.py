@@ -1,0 +1,10 @@
+"""Random numbers that follow from a seed and where they are needed, so that nothing has to be remembered."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def random_of(*place: int) -> np.random.RandomState:
+    """A stream of its own for a place, such as (seed, pass, row); numbers are not negative."""
+    return np.random.RandomState(np.random.MT19937(np.random.SeedSequence(place)))

@@ -1,0 +1,1 @@
+"""MSR-VTT, with the jsfusion test set."""

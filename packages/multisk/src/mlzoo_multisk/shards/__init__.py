@@ -1,0 +1,1 @@
+"""Stored videos without pickle: WebDataset shards with an index beside them."""

@@ -1,0 +1,1 @@
+"""YouCook2, the clips of its validation videos."""
