@@ -39,8 +39,11 @@ class Holder:
             self.anchors = anchors
 
     def state_dict(self) -> State:
-        state: State = {"network": self.network.state_dict()}
-        return state | ({"anchors": self.anchors.state_dict()} if hasattr(self, "anchors") else {})
+        """As the models have it."""
+        parts = {"network": self.network.state_dict()}
+        if hasattr(self, "anchors"):
+            parts["anchors"] = self.anchors.state_dict()
+        return {f"{part}.{name}": x for part, state in parts.items() for name, x in state.items()}
 
 
 def published() -> State:
@@ -59,16 +62,11 @@ def holder(**changes: object) -> Holder:
 
 
 def same(one: State, other: State) -> bool:
-    def equal(a: Any, b: Any) -> bool:
-        if isinstance(a, dict):
-            return same(a, b)
-        return bool(a.equal(b))
-
-    return one.keys() == other.keys() and all(equal(one[k], other[k]) for k in one)
+    return one.keys() == other.keys() and all(one[k].equal(other[k]) for k in one)
 
 
 def kept(model: Holder) -> State:
-    return {k: {n: v.clone() for n, v in part.items()} for k, part in model.state_dict().items()}
+    return {name: value.clone() for name, value in model.state_dict().items()}
 
 
 def test_every_weight_of_multisk_has_its_official_name() -> None:
@@ -274,7 +272,7 @@ def test_missing_file_is_told() -> None:
 def in_a_run(folder: Path, model: Holder, name: str = "best.pt") -> Path:
     state: State = {"model": model.state_dict(), "epoch": 3, "finished": True}
     if name == "last.pt":
-        state = {"state": {"model": model.state_dict(), "epochs": 3}, "epoch": 3}
+        state = {"state": {"weights": model.state_dict()}, "epoch": 3}
     (folder / "checkpoints").mkdir(exist_ok=True)
     save_checkpoint(folder / "checkpoints" / name, state)
     return folder

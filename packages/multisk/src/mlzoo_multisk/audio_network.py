@@ -168,4 +168,5 @@ def token_mask(mask: Tensor, tokens: int) -> Tensor:
     """
     frames = -(-mask.shape[1] // tokens)
     count = mask.shape[1] // frames
-    return mask[:, : count * frames].unflatten(1, (count, frames)).amax(2)  # [b, n]
+    parts: Tensor = mask[:, : count * frames].unflatten(1, (count, frames))  # [b, n, frames]
+    return parts.amax(2)  # [b, n]

@@ -258,6 +258,7 @@ class EverythingAtOnceNetwork(TokenNetwork):
             parts = [self.proj(mean) for mean in means]
         else:
             parts = [self.proj[name](mean) for name, mean in zip(group, means, strict=True)]
-        if len(parts) == 1:
-            return parts[0]
-        return torch.stack([functional.normalize(part, dim=1) for part in parts]).mean(0)
+        if len(parts) > 1:
+            parts = [functional.normalize(part, dim=1) for part in parts]
+        embedding: Tensor = torch.stack(parts).mean(0)
+        return embedding

@@ -54,13 +54,17 @@ def anchor_names(anchors: nn.Module | None) -> dict[str, str]:
 def in_their_names(
     state: Mapping[str, Any], network: TokenNetwork, anchors: nn.Module | None
 ) -> dict[str, Any]:
-    """The state of a model of ours (``network`` and perhaps ``anchors``, or a network's alone) in their
-    names; of anchors only the parameters."""
-    own, of_anchors = state.get("network", state), state.get("anchors", {})
-    of_each = isinstance(network, MultiSKNetwork)
-    found = {_official(name, of_each): value for name, value in own.items()}
-    names = anchor_names(anchors)
-    return found | {names[name]: value for name, value in of_anchors.items() if name in names}
+    """The state of a model of ours, whose names begin with ``network.`` or ``anchors.``, in their names;
+    anchors are left out where there are none to load."""
+    of_each, names = isinstance(network, MultiSKNetwork), anchor_names(anchors)
+    found = {}
+    for whole, value in state.items():
+        part, _, name = whole.partition(".")
+        if part != "anchors":
+            found[_official(name if part == "network" else whole, of_each)] = value
+        elif name in names:
+            found[names[name]] = value
+    return found
 
 
 def is_unused(name: str, network: TokenNetwork, anchors: nn.Module | None) -> bool:

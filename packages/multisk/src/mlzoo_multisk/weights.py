@@ -203,9 +203,9 @@ def _checkpoint_of(path: Path) -> Path:
 
 
 def _of_a_run(found: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The model's state, if this is ``best.pt`` or ``last.pt``."""
-    holder = found["state"] if isinstance(found.get("state"), Mapping) else found
-    state = holder.get("model")
+    """The weights, if this is ``best.pt``, or ``last.pt`` of a model's loop."""
+    resumed = found.get("state")
+    state = resumed.get("weights") if isinstance(resumed, Mapping) else found.get("model")
     return state if isinstance(state, Mapping) else None
 
 
