@@ -16,7 +16,7 @@ from mlzoo.checkpoints import load_strict
 from mlzoo.errors import UsageError
 from mlzoo.prefetch import ahead
 from mlzoo.runs import LAST, Run
-from mlzoo_multisk.anchor_loss import AnchorInfo, AnchorLoss
+from mlzoo_multisk.anchor_loss import AnchorLoss
 from mlzoo_multisk.batches import Step, Steps, tensors
 from mlzoo_multisk.clips import MODALITIES, ClipBatch, Floats
 from mlzoo_multisk.config import EverythingAtOnceConfig, MultiSKConfig, RetrievalConfig
@@ -24,7 +24,12 @@ from mlzoo_multisk.ema import MovingAverage
 from mlzoo_multisk.embedding import Embedded, embedded, text_batch
 from mlzoo_multisk.gathering import gather_batch, process_count
 from mlzoo_multisk.losses import PAIRS, combinatorial_loss, mms, norm_softmax
-from mlzoo_multisk.networks import Embeddings, EverythingAtOnceNetwork, MultiSKNetwork
+from mlzoo_multisk.networks import (
+    Embeddings,
+    EverythingAtOnceNetwork,
+    MultiSKNetwork,
+    TokenNetwork,
+)
 from mlzoo_multisk.retrieval import RetrievalData
 from mlzoo_multisk.views.text import WordTable
 
@@ -52,7 +57,7 @@ class RetrievalModel:
         self,
         config: RetrievalConfig,
         data: RetrievalData,
-        network: nn.Module,
+        network: TokenNetwork,
         anchors: AnchorLoss | None = None,
     ) -> None:
         self.config = config
@@ -149,7 +154,8 @@ class RetrievalModel:
         named = {name: x for name, x in given._asdict().items() if x is not None}
         if process_count() > 1:
             named = gather_batch(named)
-        present = {name: named[f"has_{name}"] for name in MODALITIES if f"has_{name}" in named}
+        has = {name: f"has_{name}" for name in MODALITIES}
+        present: dict[str, Tensor] = {n: named[key] for n, key in has.items() if key in named}
         loss, values = combinatorial_loss(
             named, present, self._weights, self._contrast, self.config.contrastive_weight
         )
@@ -158,15 +164,15 @@ class RetrievalModel:
             return loss, values
         kinds = {f"in_{name}": f"in_{name}" for name in present}
         kinds |= {f"out_{name}": name for name in present}
-        anchor_loss, info = self.anchors({kind: named[name] for kind, name in kinds.items()})
-        return loss + anchor_loss, values | self._anchor_values(anchor_loss, info)
+        anchor_loss, _ = self.anchors({kind: named[name] for kind, name in kinds.items()})
+        return loss + anchor_loss, values | self._anchor_values(anchor_loss)
 
-    def _anchor_values(self, loss: Tensor, info: AnchorInfo) -> dict[str, Any]:
+    def _anchor_values(self, loss: Tensor) -> dict[str, Any]:
         """The anchor loss, and how full the queue is: that it is 0 while filling is no secret."""
         assert self.anchors is not None
         queues = self.anchors.queues
         share = queues.count / queues.length if queues.length else 1.0
-        return {"loss_anchors": loss.detach(), "anchor_pairs": info.npairs, "queue": share}
+        return {"loss_anchors": loss.detach(), "queue": share}
 
     def predict(self, split: str) -> dict[str, npt.NDArray[Any]]:
         """Embeddings of a split's clips and their similarity to the anchors.
