@@ -166,8 +166,8 @@ def _read_csv(root: Path, train_list: str) -> tuple[CaptionedPart, CaptionedPart
     lacking = sorted(wanted - own.keys())
     if lacking:
         raise DataError(
-            f"{root / CAPTIONS_JSON} has no sentence of {lacking[0]!r} and {len(lacking) - 1} others of "
-            "the training list."
+            f"{root / CAPTIONS_JSON} has no sentence of {len(lacking)} videos of the training list, such as "
+            f"{lacking[0]!r}."
         )
     return test, _part(folder, {name: own[name] for name in own if name in wanted}, len(wanted))
 
