@@ -1,4 +1,4 @@
-"""Vectors of words and of phrases: GloVe's text files, of which only the words needed are kept."""
+"""Vectors of phrases, made of those of their words."""
 
 from __future__ import annotations
 
@@ -10,14 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mlzoo.data.checks import ArraySpec, check_array, existing, readable
-from mlzoo.data.readers import read_npz
+from mlzoo.data.word_vectors import Vectors
 from mlzoo.errors import DataError, did_you_mean
-
-Vectors = npt.NDArray[np.float32]
-
-MAX_LINE = 1 << 20
-"""Bytes of a line; 300 numbers take some 3000."""
 
 
 def unit_rows(vectors: npt.NDArray[np.floating], names: Sequence[str], what: str) -> Vectors:
@@ -56,76 +50,6 @@ def words_of(phrase: str) -> list[tuple[str, ...]]:
         parts = [part for part in re.split(r"-|\.|(?='s$)|'(?!s$)", word) if part]
         found.append((word, *parts) if parts != [word] else (word,))
     return found
-
-
-def read_text_vectors(path: Path, wanted: Iterable[str]) -> dict[str, Vectors]:
-    """The vectors of some words of a text file: a word and its numbers a line, as GloVe is published.
-
-    The file is read line by line and only what is wanted is kept. A first line with two whole numbers,
-    as word2vec writes it, is passed over. Of a word that stands twice the first line counts.
-
-    Args:
-        path: UTF-8 text.
-        wanted: the words.
-
-    Raises:
-        DataError: missing, not such a file, lines of different widths, or a value of a wanted word
-            that is no finite number.
-    """
-    kept = {word.encode(): word for word in wanted}
-    found: dict[str, Vectors] = {}
-    width = 0
-    with readable(existing(path), "a text file of word vectors"), path.open("rb") as file:
-        for number, line in enumerate(iter(lambda: file.readline(MAX_LINE), b""), 1):
-            line = line.rstrip()
-            blanks = line.count(b" ")
-            if number == 1 and blanks == 1 and line.replace(b" ", b"").isdigit():
-                continue
-            width = width or blanks
-            if blanks < width or not width:
-                raise DataError(
-                    f"{path}, line {number}: expected a word and {width or 'its'} numbers, "
-                    f"found {blanks}."
-                )
-            # Some published words hold blanks: what stands before the numbers is the word.
-            word = line.rsplit(b" ", width)[0] if blanks > width else line.partition(b" ")[0]
-            text = kept.get(word)
-            if text is not None and text not in found:
-                found[text] = _parsed(line.rsplit(b" ", width)[1:], f"{path}, line {number}")
-    if not width:
-        raise DataError(f"{path} is empty.")
-    return found
-
-
-def _parsed(numbers: Sequence[bytes], where: str) -> Vectors:
-    try:
-        vector = np.array([float(number) for number in numbers], dtype=np.float32)
-    except ValueError as error:
-        raise DataError(f"{where}: {error}.") from error
-    if not np.isfinite(vector).all():
-        raise DataError(f"{where}: a value is not finite.")
-    return vector
-
-
-def read_vectors(path: Path, wanted: Iterable[str]) -> dict[str, Vectors]:
-    """The same of a text file, or of an .npz with the arrays ``words`` [n] and ``vectors`` [n, E].
-
-    Raises:
-        DataError: as :func:`read_text_vectors`, or the two arrays do not fit, or a word stands twice.
-    """
-    if path.suffix != ".npz":
-        return read_text_vectors(path, wanted)
-    specs = {"words": ArraySpec(ndim=1, kinds="U"), "vectors": ArraySpec(ndim=2, kinds="f")}
-    arrays = read_npz(path, specs)
-    words, vectors = arrays["words"].tolist(), arrays["vectors"].astype(np.float32)
-    if len(words) != len(vectors):
-        raise DataError(f"{path}: {len(words)} words and {len(vectors)} vectors.")
-    check_array(vectors, ArraySpec(shape=(None, None)), f"{path}: vectors")
-    place = {word: row for row, word in enumerate(words)}
-    if len(place) < len(words):
-        twice = next(word for row, word in enumerate(words) if place[word] != row)
-        raise DataError(f"{path}: the word {twice!r} stands twice.")
-    return {word: vectors[place[word]] for word in wanted if word in place}
 
 
 @dataclass(frozen=True, eq=False)

@@ -131,12 +131,19 @@ class DataFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One number an evaluator returns. ``unit`` is ``"%"`` or empty; ``main`` steers the selection."""
+    """One number an evaluator returns.
+
+    Attributes:
+        unit: ``"%"`` or empty.
+        main: steers the selection.
+        detail: tables leave it out unless asked (``mlzoo report RUN --all``); ``results.json`` has it.
+    """
 
     higher_is_better: bool
     summary: str
     unit: str = ""
     main: bool = False
+    detail: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

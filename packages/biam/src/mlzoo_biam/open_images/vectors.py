@@ -16,16 +16,11 @@ import numpy as np
 
 from mlzoo.data.checks import ArraySpec, check_array
 from mlzoo.data.readers import read_npz, read_pickle
+from mlzoo.data.word_vectors import Vectors, read_vectors
 from mlzoo.errors import DataError
 from mlzoo.files import atomic_write, write_arrays
 from mlzoo_biam.open_images.classes import Classes
-from mlzoo_biam.word_vectors import (
-    Vectors,
-    needed_words,
-    phrase_vectors,
-    read_text_vectors,
-    unit_rows,
-)
+from mlzoo_biam.word_vectors import needed_words, phrase_vectors, unit_rows
 
 PICKLE = "OpenImage_w2v_context_window_10_glove-wiki-gigaword-300.pkl"
 BUILT = "word_vectors.npz"
@@ -77,7 +72,7 @@ def build_class_vectors(folder: Path, classes: Classes, glove: Path) -> dict[str
         RunError: a file cannot be written.
     """
     descriptions = [classes.names[each] for each in classes.ids]
-    words = read_text_vectors(glove, needed_words(descriptions))
+    words = read_vectors(glove, needed_words(descriptions)).by_word()
     made = phrase_vectors(descriptions, words, glove)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

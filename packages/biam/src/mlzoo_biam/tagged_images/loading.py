@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from mlzoo.data.readers import ArraySpec, read_npz
+from mlzoo.data.word_vectors import Vectors
 from mlzoo.errors import DataError, MlzooError
 from mlzoo.files import read_json, write_arrays, write_json
 from mlzoo_biam.dataset_config import TaggedImagesOptions
@@ -22,7 +23,7 @@ from mlzoo_biam.packed.shards import open_packed
 from mlzoo_biam.packed.store import AGAIN
 from mlzoo_biam.planted_answer import ceilings
 from mlzoo_biam.splitting import split_rows
-from mlzoo_biam.word_vectors import Vectors, unit_rows
+from mlzoo_biam.word_vectors import unit_rows
 
 RECORD, VECTORS = "tags.json", "word_vectors.npz"
 OWN = "these are your own images; no published number is of them"

@@ -11,6 +11,7 @@ import numpy as np
 from mlzoo.backbones.extraction import write_unreadable
 from mlzoo.data.checks import existing
 from mlzoo.data.manifest import sha256_of
+from mlzoo.data.word_vectors import read_vectors
 from mlzoo.errors import DataError, UsageError, did_you_mean
 from mlzoo.progress import Progress
 from mlzoo_biam.labels import Labels
@@ -22,7 +23,7 @@ from mlzoo_biam.packed.shards import CLASSES
 from mlzoo_biam.tagged_images.loading import RECORD, Tags, write_tags
 from mlzoo_biam.tagged_images.prepare_config import PrepareTaggedImagesOptions
 from mlzoo_biam.tagged_images.tables import IMAGE, PARTS, TagTable, read_tag_table, read_tags
-from mlzoo_biam.word_vectors import PhraseVectors, needed_words, phrase_vectors, read_vectors
+from mlzoo_biam.word_vectors import PhraseVectors, needed_words, phrase_vectors
 
 UNREADABLE = "unreadable.csv"
 
@@ -125,9 +126,8 @@ def _divided(table: TagTable, unseen: Sequence[str], path: Path) -> tuple[Tags, 
 
 def _vectors(tags: Tags, source: Path, progress: Progress) -> PhraseVectors:
     progress.message(f"reading {source.name}")
-    found = phrase_vectors(
-        tags.all, read_vectors(source, needed_words(tags.all)), source, complete=True
-    )
+    known = read_vectors(source, needed_words(tags.all)).by_word()
+    found = phrase_vectors(tags.all, known, source, complete=True)
     for tag, words in list(found.missing.items())[:10]:
         text = ", ".join(words)
         progress.message(f"the vector of {tag!r} is without {text}, which {source.name} lacks.")
