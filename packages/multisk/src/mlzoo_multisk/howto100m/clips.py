@@ -91,9 +91,7 @@ class ClipForm:
             captions=tuple(kept for _, _, kept in texts),
         )
 
-    def _clip(
-        self, item: Item, times: ClipTimes
-    ) -> tuple[Array, Array, Array, Array, int]:
+    def _clip(self, item: Item, times: ClipTimes) -> tuple[Array, Array, Array, Array, int]:
         rows = cut_by_time(
             _stream(item.video_2d, self.width_2d),
             _stream(item.video_3d, self.width_3d),
@@ -231,9 +229,7 @@ class HeldOutClips:
         return times
 
 
-def _times(
-    item: Item, random: np.random.RandomState, options: HowTo100MOptions
-) -> list[ClipTimes]:
+def _times(item: Item, random: np.random.RandomState, options: HowTo100MOptions) -> list[ClipTimes]:
     """The clips of a video, one draw after the other."""
     captions, duration = _captions(item), _duration(item)
     return [
