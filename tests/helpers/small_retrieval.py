@@ -65,10 +65,13 @@ class PlantedClips:
         maps = np.random.RandomState(11).standard_normal((3, POINT, MEL_BANDS)).astype(np.float32)
         text, video, audio = (
             self.points[rows] @ each[:, :width] + noise[:, width : 2 * width]
-            for each, width in zip(maps, (shape.word_width, shape.video_width, MEL_BANDS), strict=True)
+            for each, width in zip(
+                maps, (shape.word_width, shape.video_width, MEL_BANDS), strict=True
+            )
         )
         there = {
-            name: ~np.isin(rows, dict(self.lacks).get(name, ())) for name in ("text", "video", "audio")
+            name: ~np.isin(rows, dict(self.lacks).get(name, ()))
+            for name in ("text", "video", "audio")
         }
         masks = {
             "text_mask": np.ones((count, shape.words)),
@@ -82,12 +85,15 @@ class PlantedClips:
         }
         counts = cut < max(1, self.cuts - 1)
         return ClipBatch(
-            text=np.repeat(text[:, None], shape.words, axis=1) * (np.arange(4) < 2)[None, :, None].astype(np.float32)
+            text=np.repeat(text[:, None], shape.words, axis=1)
+            * (np.arange(4) < 2)[None, :, None].astype(np.float32)
             + 5 * (np.arange(4) >= 2)[None, :, None].astype(np.float32),
             video=np.repeat(video[:, None], shape.video_tokens, axis=1),
             audio=np.repeat(audio[:, :, None], shape.audio_frames, axis=2),
             audio_frames=np.where(there["audio"], shape.audio_frames, 0),
-            ids=tuple(self.ids[row] if fits else DROPPED for row, fits in zip(rows, counts, strict=True)),
+            ids=tuple(
+                self.ids[row] if fits else DROPPED for row, fits in zip(rows, counts, strict=True)
+            ),
             captions=tuple(self.captions[row] for row in rows),
             **masks,
         )
@@ -98,7 +104,13 @@ class PlantedClips:
 
 
 def small_retrieval(
-    *, train: int = 96, val: int = 24, test: int = 32, cuts: int = 1, lacks: Any = (), **options: Any
+    *,
+    train: int = 96,
+    val: int = 24,
+    test: int = 32,
+    cuts: int = 1,
+    lacks: Any = (),
+    **options: Any,
 ) -> RetrievalData:
     """The world; ``lacks`` is of the training clips, ``options`` are fields of ``RetrievalData``."""
     random = np.random.RandomState(5)

@@ -166,7 +166,9 @@ def test_mask_has_an_entry_for_every_whole_token(frames: int, tokens: int, entri
     assert found.sum() == 2
 
 
-def recorded_fusion(tag: str) -> tuple[FusionTransformer, dict[Modality, Tokens], dict[str, Tensor]]:
+def recorded_fusion(
+    tag: str,
+) -> tuple[FusionTransformer, dict[Modality, Tokens], dict[str, Tensor]]:
     arrays = group(golden("fusion_transformer"), f"{tag}.")
     weights = group(arrays, "w.")
     depth = sum(name.endswith("qkv.bias") for name in weights)

@@ -17,7 +17,6 @@ from mlzoo_multisk.views.sampling import (
     draw_clip,
     duration_of,
     grown,
-    random_of,
     window_at,
 )
 from mlzoo_multisk.views.text import WordTable, plain
@@ -153,15 +152,6 @@ def test_duration_is_that_of_the_first_stream_there_is():
     assert duration_of(None, rows, MEL) == 6
     assert duration_of(None, None, MEL) == 75
     assert duration_of(None, None, None) == 0
-
-
-def test_random_numbers_follow_from_seed_pass_and_row():
-    first = random_of(0, 1, 2).random_sample(3).tolist()
-    assert first == random_of(0, 1, 2).random_sample(3).tolist()
-    others = [
-        random_of(*key).random_sample(3).tolist() for key in ((1, 1, 2), (0, 2, 2), (0, 1, 3))
-    ]
-    assert first not in others
 
 
 @settings(deadline=None)

@@ -33,14 +33,21 @@ def golden() -> dict[str, np.ndarray]:
 def by_sorting(similarities: np.ndarray) -> np.ndarray:
     """The mean place of the right candidate's similarity among all, sorted."""
     ordered = -np.sort(-similarities.astype(np.float64), axis=1)
-    return np.array([np.flatnonzero(row == own).mean() for row, own in zip(ordered, similarities.diagonal(), strict=True)])
+    return np.array(
+        [
+            np.flatnonzero(row == own).mean()
+            for row, own in zip(ordered, similarities.diagonal(), strict=True)
+        ]
+    )
 
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize(("ties", "key"), [("mean", "metrics"), ("best", "metrics_opt")])
 def test_metrics_of_a_matrix_are_the_oracles(golden, case, ties, key) -> None:
     complete = int(golden[f"{case}.complete"])
-    found = retrieval_metrics(ranks(golden[f"{case}.sims"], ties=ties), None if complete < 0 else complete)
+    found = retrieval_metrics(
+        ranks(golden[f"{case}.sims"], ties=ties), None if complete < 0 else complete
+    )
     assert tuple(found) == NAMES == tuple(golden["keys"])
     np.testing.assert_allclose(list(found.values()), golden[f"{case}.{key}"], rtol=1e-12)
 
@@ -90,7 +97,9 @@ def test_blocks_of_embeddings_change_nothing(entries) -> None:
 
 def test_equal_embeddings_tie_exactly_wherever_they_stand() -> None:
     random = np.random.RandomState(1)
-    kinds = random.standard_normal((5, 301)).astype(np.float32)  # sizes at which a product's edges differ
+    kinds = random.standard_normal((5, 301)).astype(
+        np.float32
+    )  # sizes at which a product's edges differ
     other = random.standard_normal((67, 301)).astype(np.float32)
     which = random.randint(5, size=67)
     for entries in (67 * 9, 10**6):
@@ -98,7 +107,8 @@ def test_equal_embeddings_tie_exactly_wherever_they_stand() -> None:
         counts = np.bincount(which, minlength=5)
         scores = other @ kinds.T
         expected = [
-            counts[scores[i] > scores[i, k]].sum() + (counts[k] - 1) / 2 for i, k in enumerate(which)
+            counts[scores[i] > scores[i, k]].sum() + (counts[k] - 1) / 2
+            for i, k in enumerate(which)
         ]
         np.testing.assert_array_equal(forth, expected)
         for kind in range(5):  # equal queries find the same order
@@ -114,7 +124,9 @@ def test_nearest_are_in_order_and_of_equals_the_earlier_comes_first() -> None:
     queries, candidates = (random.randint(-2, 3, size=(n, 2)).astype(np.float32) for n in (9, 14))
     expected = np.argsort(-(queries @ candidates.T), axis=1, kind="stable")
     for entries in (1, 30, 1000):
-        np.testing.assert_array_equal(nearest(queries, candidates, 5, entries=entries), expected[:, :5])
+        np.testing.assert_array_equal(
+            nearest(queries, candidates, 5, entries=entries), expected[:, :5]
+        )
     assert nearest(queries, candidates[:3], 5).shape == (9, 3)
 
 
@@ -156,7 +168,9 @@ def test_intervals_are_those_of_a_loop_over_resamples() -> None:
     for direction, own in enumerate(given):
         drawn = own[random.randint(41, size=(2000, 41))]
         for i, k in enumerate((1, 5, 10, 50)):
-            expected = np.quantile(100 * (drawn < k - 0.5 * (k == 1)).sum(axis=1) / 50, [0.025, 0.975])
+            expected = np.quantile(
+                100 * (drawn < k - 0.5 * (k == 1)).sum(axis=1) / 50, [0.025, 0.975]
+            )
             np.testing.assert_allclose(found.recall[direction, i], expected, atol=2.01)  # one query
         expected = np.quantile(np.median(drawn, axis=1) + 1, [0.025, 0.975])
         np.testing.assert_allclose(found.median_rank[direction], expected, atol=0.51)

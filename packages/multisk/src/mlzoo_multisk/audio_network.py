@@ -54,7 +54,8 @@ class BatchNorm(nn.BatchNorm2d):
             scale = self.weight * (variance + self.eps).rsqrt()
             y = centred * scale[:, None, None] + self.bias[:, None, None]
         self._remember(mean, variance * total / (total - 1))
-        return y.to(x.dtype)
+        shared: Tensor = y.to(x.dtype)
+        return shared
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, unbiased: Tensor) -> None:
@@ -167,4 +168,5 @@ def token_mask(mask: Tensor, tokens: int) -> Tensor:
     """
     frames = -(-mask.shape[1] // tokens)
     count = mask.shape[1] // frames
-    return mask[:, : count * frames].unflatten(1, (count, frames)).amax(2)  # [b, n]
+    parts: Tensor = mask[:, : count * frames].unflatten(1, (count, frames))  # [b, n, frames]
+    return parts.amax(2)  # [b, n]

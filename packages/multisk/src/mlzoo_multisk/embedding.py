@@ -53,9 +53,7 @@ class Embedded:
         return {name: x.cpu().numpy() for name, x in {**similar, **plans}.items()}
 
 
-def embedded(
-    forward: Callable[[ClipBatch], Embeddings], batches: Iterable[ClipBatch]
-) -> Embedded:
+def embedded(forward: Callable[[ClipBatch], Embeddings], batches: Iterable[ClipBatch]) -> Embedded:
     """Run a network over batches; cuts of one clip stand in one batch, one after the other."""
     raw: dict[str, list[Floats]] = {}
     has: dict[str, list[npt.NDArray[np.bool_]]] = {}
@@ -106,4 +104,3 @@ def text_batch(captions: Sequence[str], words: WordTable, shape: Shape) -> ClipB
 def _unit(x: Floats) -> Floats:
     lengths = np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-8)
     return np.asarray(x / lengths, dtype=np.float32)
-

@@ -50,6 +50,16 @@ class Embeddings(NamedTuple):
     has_video: Tensor | None = None
     has_audio: Tensor | None = None
 
+    def made(self) -> dict[str, Tensor]:
+        """By name, without what was not made."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
+    def both_sides(self) -> dict[str, Tensor]:
+        """Before the transformers and after them, by the names of the anchors: in_text, out_text..."""
+        made = self.made()
+        found = {f"out_{name}": made[name] for name in MODALITIES if name in made}
+        return found | {name: value for name, value in made.items() if name.startswith("in_")}
+
 
 GROUPS: dict[str, Group] = {
     "text": ("text",),
@@ -248,6 +258,7 @@ class EverythingAtOnceNetwork(TokenNetwork):
             parts = [self.proj(mean) for mean in means]
         else:
             parts = [self.proj[name](mean) for name, mean in zip(group, means, strict=True)]
-        if len(parts) == 1:
-            return parts[0]
-        return torch.stack([functional.normalize(part, dim=1) for part in parts]).mean(0)
+        if len(parts) > 1:
+            parts = [functional.normalize(part, dim=1) for part in parts]
+        embedding: Tensor = torch.stack(parts).mean(0)
+        return embedding

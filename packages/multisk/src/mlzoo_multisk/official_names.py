@@ -54,13 +54,17 @@ def anchor_names(anchors: nn.Module | None) -> dict[str, str]:
 def in_their_names(
     state: Mapping[str, Any], network: TokenNetwork, anchors: nn.Module | None
 ) -> dict[str, Any]:
-    """The state of a model of ours (``network`` and perhaps ``anchors``, or a network's alone) in their
-    names; of anchors only the parameters."""
-    own, of_anchors = state.get("network", state), state.get("anchors", {})
-    of_each = isinstance(network, MultiSKNetwork)
-    found = {_official(name, of_each): value for name, value in own.items()}
-    names = anchor_names(anchors)
-    return found | {names[name]: value for name, value in of_anchors.items() if name in names}
+    """The state of a model of ours, whose names begin with ``network.`` or ``anchors.``, in their names;
+    anchors are left out where there are none to load."""
+    of_each, names = isinstance(network, MultiSKNetwork), anchor_names(anchors)
+    found = {}
+    for whole, value in state.items():
+        part, _, name = whole.partition(".")
+        if part != "anchors":
+            found[_official(name if part == "network" else whole, of_each)] = value
+        elif name in names:
+            found[names[name]] = value
+    return found
 
 
 def is_unused(name: str, network: TokenNetwork, anchors: nn.Module | None) -> bool:
@@ -105,8 +109,6 @@ def _official(name: str, of_each_modality: bool) -> str:
 
 
 def _of_anchors(name: str) -> str:
-    """Of a name of the anchors."""
-    found = re.search(rf"\b(in|out)_.*{_MODALITY}", name)
-    assert found is not None, name
-    kind, modality = found.groups()
+    """Of a name of the anchors, such as ``anchors.in_text``."""
+    kind, modality = name.removeprefix("anchors.").split("_")
     return f"{'trans_' if kind == 'out' else ''}cluster_{modality}.anc_linear.weight"

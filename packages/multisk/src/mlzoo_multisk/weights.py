@@ -88,7 +88,7 @@ def load_official(
     Raises:
         CheckpointError: names are missing or unknown, shapes differ or values are not finite; names them.
     """
-    found = _state_dict(state)
+    found = _state_dict(state, source)
     names, of_anchors = network_names(network), anchor_names(anchors)
     expected = {names[name]: value for name, value in network.state_dict().items()}
     if anchors is not None:
@@ -153,7 +153,7 @@ def import_weights(
         DataError: there is no such file.
     """
     found = read_official(existing(file))
-    state = _state_dict(found)
+    state = _state_dict(found, str(file))
     left_out = load_official(state, model.network, getattr(model, "anchors", None), str(file))
     told = {name: found[name] for name in ("arch", "epoch") if type(found.get(name)) in (str, int)}
     progress.message(
@@ -183,7 +183,7 @@ def start_from(path: Path, model: HasNetwork) -> dict[str, Any]:
     network, anchors = model.network, getattr(model, "anchors", None)
     found = read_official(file)
     own = _of_a_run(found)
-    state = _state_dict(found) if own is None else in_their_names(own, network, anchors)
+    state = _state_dict(found, str(file)) if own is None else in_their_names(own, network, anchors)
     positions = _positions(state, network)
     left_out = load_official(state | positions, network, anchors, str(file))
     return {"file": file.name, "interpolated": sorted(positions), "unused": left_out}
@@ -203,17 +203,17 @@ def _checkpoint_of(path: Path) -> Path:
 
 
 def _of_a_run(found: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The model's state, if this is ``best.pt`` or ``last.pt``."""
-    holder = found["state"] if isinstance(found.get("state"), Mapping) else found
-    state = holder.get("model")
+    """The weights, if this is ``best.pt``, or ``last.pt`` of a model's loop."""
+    resumed = found.get("state")
+    state = resumed.get("weights") if isinstance(resumed, Mapping) else found.get("model")
     return state if isinstance(state, Mapping) else None
 
 
-def _state_dict(found: Mapping[str, Any]) -> dict[str, Any]:
+def _state_dict(found: Mapping[str, Any], source: str) -> dict[str, Any]:
     """The state dict of a published file, or the file itself, without DataParallel's prefixes."""
     state = found.get("state_dict", found)
     if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
-        raise CheckpointError("state_dict is no dict of names.")
+        raise CheckpointError(f"{source}: state_dict is no dict of names.")
     while state and all(name.startswith(PARALLEL) for name in state):
         state = {name.removeprefix(PARALLEL): value for name, value in state.items()}
     return dict(state)

@@ -4,7 +4,7 @@ Letters of shapes: B samples (rows), K anchors (columns, and slices of a plan), 
 anchors that a sample is assigned to; * stands for several problems side by side, or for nothing.
 """
 
-from mlzoo_multisk.sinkhorn.arithmetic import ARITHMETICS, Arithmetic, fits_linear
+from mlzoo_multisk.sinkhorn.arithmetic import ARITHMETICS, Arithmetic, linear_or_log
 from mlzoo_multisk.sinkhorn.plan import GUARD, Plan, multi_sinkhorn
 from mlzoo_multisk.sinkhorn.spread import Spread, spread_of
 from mlzoo_multisk.sinkhorn.targets import assignment_targets, assignments_of, min_max
@@ -17,7 +17,7 @@ __all__ = [
     "Spread",
     "assignment_targets",
     "assignments_of",
-    "fits_linear",
+    "linear_or_log",
     "min_max",
     "multi_sinkhorn",
     "spread_of",

@@ -73,5 +73,5 @@ class Factors:
             self.log_v.sub_(total.add_(guard).log_())
 
     def rows(self, index: int, first: int) -> Tensor:
-        """[*, B - first, K]: the rows of one of the M slices from ``first`` on, each with sum 1; z cancels."""
+        """[*, B - first, K]: rows of one of the M slices from ``first`` on, each with sum 1; z cancels."""
         return self._log_slice(index, first).softmax(dim=-1)

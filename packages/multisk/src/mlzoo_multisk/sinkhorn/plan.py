@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mlzoo.errors import UsageError
-from mlzoo_multisk.sinkhorn.arithmetic import ARITHMETICS, Arithmetic, fits_linear
+from mlzoo_multisk.sinkhorn.arithmetic import ARITHMETICS, Arithmetic, linear_or_log
 from mlzoo_multisk.sinkhorn.dense import DenseSlices
 from mlzoo_multisk.sinkhorn.factors import Factors
 from mlzoo_multisk.sinkhorn.marginals import column_targets
@@ -103,7 +103,7 @@ def multi_sinkhorn(
         class_distribution: K numbers, how much the anchors are to be used; equally if not given.
         arithmetic: ``linear`` works with exponentials; an entry that underflows is lost. ``log`` works
             with logarithms and is right for every ε. ``auto`` takes linear where nothing can
-            underflow (:func:`mlzoo_multisk.sinkhorn.arithmetic.fits_linear`), else log; it looks at the
+            underflow (:func:`mlzoo_multisk.sinkhorn.arithmetic.linear_or_log`), else log; it looks at the
             scores, so the host waits for a GPU. ``clamped`` does as the published program where
             exp overflows: such entries become the largest finite one, and the plan is often NaN.
 
@@ -122,9 +122,7 @@ def multi_sinkhorn(
 
 def _check(scores: Tensor, epsilon: float, iterations: int, arithmetic: str) -> None:
     if scores.dim() < 2 or not scores.numel() or not scores.is_floating_point():
-        raise UsageError(
-            f"scores must be floats [B, K], got {scores.dtype} {list(scores.shape)}."
-        )
+        raise UsageError(f"scores must be floats [B, K], got {scores.dtype} {list(scores.shape)}.")
     if not 0 < epsilon < float("inf"):
         raise UsageError(f"epsilon must be above 0, got {epsilon}.")
     if iterations < 0:
@@ -137,10 +135,7 @@ def _slices(scores: Tensor, epsilon: float, spread: Spread, arithmetic: str) -> 
     """The beginning of a plan in the arithmetic that was asked for."""
     if arithmetic == "auto":
         low, high = (float(value) for value in scores.aminmax())
-        *_, rows, anchors = scores.shape
-        sizes = {"epsilon": epsilon, "rows": rows, "anchors": anchors}
-        fits = fits_linear(low, high, **sizes, spread=spread, dtype=scores.dtype)
-        arithmetic = "linear" if fits else "log"
+        arithmetic = linear_or_log(scores, low, high, epsilon, spread)
     if arithmetic == "log":
         exact = scores if scores.device.type == "mps" else scores.double()  # mps has no float64
         return Factors(exact / epsilon, spread)

@@ -1,4 +1,4 @@
-"""Long clips cut into pieces that are embedded alone and averaged (Everything at Once, section 4.1)."""
+"""Long clips cut into pieces that are embedded alone and averaged (Everything at Once, CVPR 2022)."""
 
 from __future__ import annotations
 

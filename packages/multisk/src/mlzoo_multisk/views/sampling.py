@@ -1,8 +1,7 @@
 """Clips drawn from long narrated videos: a random time, the caption spoken then and its neighbours, and
 audio that may begin late.
 
-Sources: the sampling of HowTo100M in Everything at Once, section 4.1, and AVLnet, section 3.4 (audio that
-is misaligned on purpose).
+Source: the sampling of HowTo100M in the program of Everything at Once (CVPR 2022).
 """
 
 from __future__ import annotations
@@ -197,8 +196,3 @@ def duration_of(
     if video_3d is not None:
         return float(int(len(video_3d) / FPS_3D))
     return 0.0 if audio is None else float(audio.shape[1] * HOP // RATE)
-
-
-def random_of(seed: int, number: int, row: int) -> np.random.RandomState:
-    """The random numbers of one video in pass ``number``: they follow from these three alone."""
-    return np.random.RandomState(np.random.MT19937(np.random.SeedSequence((seed, number, row))))

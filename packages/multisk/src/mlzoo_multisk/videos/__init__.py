@@ -1,0 +1,1 @@
+"""One's own videos as a dataset of the task."""
