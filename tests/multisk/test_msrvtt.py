@@ -240,6 +240,7 @@ def test_the_doctor_tells_what_a_copy_is(tmp_path: Path) -> None:
     found = levels(pickled(tmp_path, test))
     assert "error" not in found
     assert "layout: pickle" in found["ok"]
+    assert "train: 20 clips" in found["ok"]
     assert "test: 6 clips of 1,000 of the benchmark" in found["ok"]
     assert any("1 without audio; 2D rows of 6, 3D rows of 5" in text for text in found["note"])
     assert any(
@@ -270,7 +271,11 @@ def test_the_doctor_names_every_damaged_file_of_a_folder(tmp_path: Path) -> None
     bad = arrays(3)["2d"]
     bad[2, 1] = np.inf
     write_features(tmp_path / "features", "video3", {"2d": bad})
-    errors = levels(tmp_path)["error"]
+    for path in (tmp_path / "features").glob("video8_*"):
+        path.unlink()
+    found = levels(tmp_path)
+    assert "train: 9 clips of 10 of the list" in found["note"]
+    errors = found["error"]
     assert len(errors) == 2
     assert "video1_3d.npz is not a whole .npz file" in errors[0]
     assert "video3_2d.npz: array 'features': expected finite values, found inf" in errors[1]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mlzoo.checkpoints import load_strict
 from mlzoo.errors import UsageError
+from mlzoo.files import read_json
 from mlzoo.prefetch import ahead
 from mlzoo.runs import LAST, Run
 from mlzoo_multisk.anchor_loss import AnchorLoss
@@ -35,6 +36,13 @@ from mlzoo_multisk.views.text import WordTable
 
 READERS = 2
 """Threads that read the clips of the steps to come."""
+
+
+SIZES = (
+    "width", "projection", "heads", "depth", "mlp_ratio", "audio_widths", "audio_blocks", "modalities",
+    "shared_projection", "cls_token", "position_embeddings", "anchors",
+)  # fmt: skip
+"""Options that decide which weights there are."""
 
 
 class RetrievalModel:
@@ -60,6 +68,7 @@ class RetrievalModel:
         network: TokenNetwork,
         anchors: AnchorLoss | None = None,
     ) -> None:
+        require_sizes(config)
         self.config = config
         self.data = data
         self.network = network
@@ -238,6 +247,31 @@ class RetrievalModel:
         """
         self.average = None
         _Weights(self).load_state_dict(state)
+
+
+def require_sizes(config: RetrievalConfig) -> None:
+    """Initial weights of a run must be of networks of the same size.
+
+    Raises:
+        UsageError: they are not; names the options that make them so.
+    """
+    path = config.initial_weights
+    if path is None or not (path / "config.json").is_file():
+        return
+    theirs, own = read_json(path / "config.json"), config.model_dump(mode="json")
+    differ = [name for name in SIZES if name in theirs and theirs[name] != own.get(name)]
+    if differ:
+        flags = " ".join(_flag(name, theirs[name]) for name in differ)
+        raise UsageError(
+            f"{path} has networks of other sizes: {', '.join(differ)}.", f"Add {flags}"
+        )
+
+
+def _flag(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return f"--{'' if value else 'no-'}{name.replace('_', '-')}"
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return f"--{name.replace('_', '-')} {text}"
 
 
 class _Weights:
