@@ -15,7 +15,7 @@ from small_retrieval import SHAPE, small_retrieval
 import mlzoo
 from mlzoo.checkpoints import load_checkpoint
 from mlzoo.cli import output
-from mlzoo.errors import DataError
+from mlzoo.errors import DataError, UsageError
 from mlzoo.experiment import Interrupted
 from mlzoo.progress import Progress
 from mlzoo.registry import registry
@@ -87,10 +87,14 @@ class Walk:
     """The part of a run that a fit calls."""
 
     seed = 0
+    selector = type("Selector", (), {"rule": "val"})
     accelerator = type("Accelerator", (), {"backward": staticmethod(lambda loss: loss.backward())})
 
     def epochs(self, count: int, **state: Any) -> Iterator[int]:
         return iter(range(1, count + 1))
+
+    def generator(self, epoch: int) -> torch.Generator:
+        return torch.Generator().manual_seed(epoch)
 
     def prepare(self, *objects: Any) -> Any:
         return objects
@@ -130,16 +134,26 @@ def test_stopped_and_resumed_equals_straight_and_scores_again_the_same(
     assert {path.name for path in (straight.directory / "tables").iterdir()} == {
         f"{split}-{table}.csv" for split in ("val", "test") for table in ("directions", "examples")
     }
-    if model == "pooled-infonce":
-        with pytest.raises(Interrupted):
-            run(model, tmp_path / "b", preset="smoke", stop_after=1)
-        (half,) = (path.parent for path in (tmp_path / "b").rglob("run.json"))
-        resumed = mlzoo.resume(half, figures=False, progress=Progress(quiet=True))
-        for name in ("best.pt", "last.pt"):
-            one, two = (
-                load_checkpoint(r.directory / "checkpoints" / name) for r in (straight, resumed)
-            )
-            assert first_difference(one, two) is None
+    with pytest.raises(Interrupted):
+        run(model, tmp_path / "b", preset="smoke", stop_after=1)
+    (half,) = (path.parent for path in (tmp_path / "b").rglob("run.json"))
+    resumed = mlzoo.resume(half, figures=False, progress=Progress(quiet=True))
+    for name in ("best.pt", "last.pt"):
+        one, two = (
+            load_checkpoint(r.directory / "checkpoints" / name) for r in (straight, resumed)
+        )
+        assert first_difference(one, two) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "option"),
+    [("pooled-cca", {}, "ridges"), ("random-embeddings", {"draws": 3}, "draws")],
+)
+def test_a_grid_that_nothing_chooses_from_is_refused(
+    planted, tmp_path, model, options, option
+) -> None:
+    with pytest.raises(UsageError, match=f"chooses none of the . values of {option}"):
+        run(model, tmp_path, select="last", **options)
 
 
 @pytest.mark.parametrize("model", LADDER)
