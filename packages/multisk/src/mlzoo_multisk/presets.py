@@ -36,7 +36,15 @@ _SMALL: dict[str, Any] = {
     "ema_decay": 0.99,
 }
 
-_DEMO: dict[str, Any] = {**_SMALL, "epochs": 8, "freeze_batch_norm": False}
+_DEMO: dict[str, Any] = {**_SMALL, "epochs": 12, "freeze_batch_norm": False}
+_DEMOS: dict[str, dict[str, Any]] = {
+    "msrvtt/demo": {**_DEMO, "tokens": 12},
+    "youcook2/demo": {**_DEMO, "tokens": 12},
+    "howto100m/demo": {**_DEMO, "batch_size": 8},
+    "videos/demo": {**_DEMO, "tokens": 12, "batch_size": 8},
+}
+"""Demo clips are short and few."""
+_DEMO_ANCHORS: dict[str, Any] = {"anchor_queue": 128, "anchors": 32}
 
 _TRY: dict[str, Any] = {
     **_SMALL,
@@ -63,7 +71,7 @@ def multisk_presets() -> dict[str, dict[str, Any]]:
         "youcook2/zero-shot": _ZERO_SHOT,
         "videos": {**_EQUAL, **_MSRVTT},
         "videos/zero-shot": _ZERO_SHOT,
-        "*/demo": {**_DEMO, "anchor_queue": 256, "anchors": 32},
+        **{key: {**demo, **_DEMO_ANCHORS} for key, demo in _DEMOS.items()},
         "*/smoke": {**_TRY, **_TRY_ANCHORS},
     }
 
@@ -80,6 +88,6 @@ def everything_at_once_presets() -> dict[str, dict[str, Any]]:
         "youcook2/zero-shot": _ZERO_SHOT,
         "videos": {**_EQUAL_PAIRS, **_MSRVTT},
         "videos/zero-shot": _ZERO_SHOT,
-        "*/demo": _DEMO,
+        **_DEMOS,
         "*/smoke": _TRY,
     }
