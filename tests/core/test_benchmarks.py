@@ -20,6 +20,7 @@ SPEED = (
     "mdn_data",
     "mdn_layer",
     "multisk_plans",
+    "multisk_ranks",
     "multisk_shards",
     "safe_files",
     "start_up",

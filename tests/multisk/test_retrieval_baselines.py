@@ -15,7 +15,7 @@ from small_retrieval import SHAPE, small_retrieval
 import mlzoo
 from mlzoo.checkpoints import load_checkpoint
 from mlzoo.cli import output
-from mlzoo.errors import DataError
+from mlzoo.errors import DataError, UsageError
 from mlzoo.experiment import Interrupted
 from mlzoo.progress import Progress
 from mlzoo.registry import registry
@@ -28,7 +28,6 @@ from mlzoo_multisk.baselines.config import (
 from mlzoo_multisk.baselines.pooled import Pooled, pool, pooled_training, spans
 from mlzoo_multisk.baselines.pooled_cca import Moments, PooledCCA, canonical
 from mlzoo_multisk.baselines.pooled_infonce import LinearMaps, PooledInfoNCE, contrastive_loss
-from mlzoo_multisk.baselines.predicting import of_clips
 from mlzoo_multisk.baselines.random_embeddings import RandomEmbeddings
 from mlzoo_multisk.clips import MEL_BANDS, MODALITIES
 from mlzoo_multisk.evaluators import score
@@ -88,10 +87,14 @@ class Walk:
     """The part of a run that a fit calls."""
 
     seed = 0
+    selector = type("Selector", (), {"rule": "val"})
     accelerator = type("Accelerator", (), {"backward": staticmethod(lambda loss: loss.backward())})
 
     def epochs(self, count: int, **state: Any) -> Iterator[int]:
         return iter(range(1, count + 1))
+
+    def generator(self, epoch: int) -> torch.Generator:
+        return torch.Generator().manual_seed(epoch)
 
     def prepare(self, *objects: Any) -> Any:
         return objects
@@ -108,7 +111,7 @@ def test_the_ladder_rises_above_chance(planted, tmp_path) -> None:
         "random-embeddings": run("random-embeddings", tmp_path),
         "pooled-cca": run("pooled-cca", tmp_path, projection=16),
         "pooled-infonce": run(
-            "pooled-infonce", tmp_path, projection=16, batch_size=32, learning_rate=0.02
+            "pooled-infonce", tmp_path, projection=16, batch_size=32, learning_rate=0.05, epochs=8
         ),
     }
     random, cca, infonce = (found[model].metrics["test"] for model in LADDER)
@@ -131,16 +134,26 @@ def test_stopped_and_resumed_equals_straight_and_scores_again_the_same(
     assert {path.name for path in (straight.directory / "tables").iterdir()} == {
         f"{split}-{table}.csv" for split in ("val", "test") for table in ("directions", "examples")
     }
-    if model == "pooled-infonce":
-        with pytest.raises(Interrupted):
-            run(model, tmp_path / "b", preset="smoke", stop_after=1)
-        (half,) = (path.parent for path in (tmp_path / "b").rglob("run.json"))
-        resumed = mlzoo.resume(half, figures=False, progress=Progress(quiet=True))
-        for name in ("best.pt", "last.pt"):
-            one, two = (
-                load_checkpoint(r.directory / "checkpoints" / name) for r in (straight, resumed)
-            )
-            assert first_difference(one, two) is None
+    with pytest.raises(Interrupted):
+        run(model, tmp_path / "b", preset="smoke", stop_after=1)
+    (half,) = (path.parent for path in (tmp_path / "b").rglob("run.json"))
+    resumed = mlzoo.resume(half, figures=False, progress=Progress(quiet=True))
+    for name in ("best.pt", "last.pt"):
+        one, two = (
+            load_checkpoint(r.directory / "checkpoints" / name) for r in (straight, resumed)
+        )
+        assert first_difference(one, two) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "option"),
+    [("pooled-cca", {}, "ridges"), ("random-embeddings", {"draws": 3}, "draws")],
+)
+def test_a_grid_that_nothing_chooses_from_is_refused(
+    planted, tmp_path, model, options, option
+) -> None:
+    with pytest.raises(UsageError, match=f"chooses none of the . values of {option}"):
+        run(model, tmp_path, select="last", **options)
 
 
 @pytest.mark.parametrize("model", LADDER)
@@ -192,13 +205,15 @@ def test_predictions_are_the_arrays_of_the_task(cuts) -> None:
         assert score(found, model.data)["t2v_r50"] == 80
 
 
-def test_the_cuts_of_a_clip_are_averaged_and_those_that_do_not_count_left_out() -> None:
-    rows = np.arange(12.0).reshape(6, 2)
-    found = of_clips(["b", "a"], ["b", "b", "-1", "a", "-1", "a"], rows)
-    np.testing.assert_array_equal(found, [[1, 2], [8, 9]])
-    none_counts = of_clips(["b", "a"], ["b", "b", "b", "-1", "-1", "-1"], rows)
-    np.testing.assert_array_equal(none_counts, [[2, 3], [8, 9]])
-    np.testing.assert_array_equal(of_clips(list("abcdef"), list("abcdef"), rows), rows)
+def test_cuts_are_averaged_and_the_one_that_does_not_count_left_out() -> None:
+    whole = models(cuts=1)[1]
+    test = small_retrieval(cuts=3).part("test")
+    batch = test.batch(np.arange(32))
+    assert batch.ids[:3] == (test.ids[0], test.ids[0], "-1")
+    whole.data = small_retrieval(cuts=3)
+    z = whole._embed(batch)["video"].reshape(32, 3, -1)[:, :2].mean(axis=1)
+    expected = z / np.linalg.norm(z, axis=1, keepdims=True)
+    np.testing.assert_allclose(whole.predict("test")["video"], expected, atol=1e-6)
 
 
 def test_pooled_features_are_means_over_what_there_is() -> None:

@@ -38,6 +38,10 @@ EDGES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 5
 HISTOGRAM = ("t2v", "t2v+a")
 FROM_TEXT, TO_TEXT = ("t2v", "t2a", "t2v+a", "t2va"), ("v2t", "a2t", "v+a2t", "va2t")
 SCORES = {"t2v_r1": "R@1", "t2v_r5": "R@5", "t2v_r10": "R@10", MAIN: "geometric mean"}
+CONTRASTS = {
+    "tv": "t2v", "ta": "t2a", "va": "v2a", "t_va": "t2va", "v_ta": "v2ta", "a_tv": "a2tv",
+}  # fmt: skip
+"""Directions by the names of contrastive losses."""
 PAIRS: tuple[tuple[Modality, Modality], ...] = (
     ("text", "video"),
     ("text", "audio"),
@@ -174,9 +178,8 @@ def training(runs: Sequence[RunRecord]) -> Figure | None:
     for colour, group in zip(cycle(COLOURS), groups, strict=False):
         lines(panels["loss"], [_means(run, "loss") for run in group.runs], colour, group.label)
     for colour, name in zip(cycle(COLOURS), parts, strict=False):
-        label = name.replace("_", " ")
         found = [_means(run, name) for run in groups[0].runs]
-        lines(panels["parts of the loss"], found, colour, label)
+        lines(panels["parts of the loss"], found, colour, _part(name))
     for title, ax in panels.items():
         style(ax, f"text → video on {title}, %" if title in splits else title)
         ax.set_xlabel("epoch", fontsize=8)
@@ -195,6 +198,14 @@ def _logged_parts(run: RunRecord) -> list[str]:
     for row in run.rows:
         names |= dict.fromkeys(row)
     return [name for name in names if name.startswith("loss_")]
+
+
+def _part(name: str) -> str:
+    """``loss_t_va`` as ``text ↔ video with audio``."""
+    pair = name.removeprefix("loss_")
+    if pair in CONTRASTS:
+        return arrow(CONTRASTS[pair]).replace("→", "↔")
+    return pair.replace("_", " ")
 
 
 def _means(run: RunRecord, name: str) -> dict[int, float]:

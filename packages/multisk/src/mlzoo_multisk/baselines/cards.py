@@ -69,7 +69,7 @@ def baselines(task: str) -> Iterator[ModelSpec]:
         config="mlzoo_multisk.baselines.config:RandomEmbeddingsConfig",
         factory="mlzoo_multisk.baselines.random_embeddings:RandomEmbeddings",
         default_dataset="spoken-digits",
-        presets={"*/smoke": {"limit": 40}},
+        presets={"*/smoke": {"limit": 40, "draws": 2}},
         figures=_FIGURES,
     )
     yield ModelSpec(
@@ -80,7 +80,7 @@ def baselines(task: str) -> Iterator[ModelSpec]:
         config="mlzoo_multisk.baselines.config:PooledCCAConfig",
         factory="mlzoo_multisk.baselines.pooled_cca:PooledCCA",
         default_dataset="spoken-digits",
-        presets={"spoken-digits": {"ridge": 0.01}, "*/smoke": {"limit": 200, "projection": 16}},
+        presets={"*/smoke": {"limit": 200, "projection": 16, "ridges": (0.01, 0.1)}},
         figures=_FIGURES,
         deterministic=True,
     )

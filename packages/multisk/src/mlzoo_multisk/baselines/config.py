@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from mlzoo import Config
@@ -13,6 +15,7 @@ class RandomEmbeddingsConfig(Config):
     """Embeddings that know nothing of a clip."""
 
     projection: int = Field(64, gt=0, description="of embeddings")
+    draws: int = Field(1, gt=0, description="independent ones; the luckiest on val")
     batch_size: int = Field(256, gt=0, description=_READ)
 
 
@@ -20,8 +23,10 @@ class PooledCCAConfig(Config):
     """Canonical analysis of three sets of pooled features."""
 
     projection: int = Field(256, gt=0, description="canonical variates that are kept")
-    ridge: float = Field(
-        0.1, gt=0, description="added to the variance of every standardised feature (κ)"
+    ridges: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (0.001, 0.01, 0.1, 1.0),
+        min_length=1,
+        description="added to the variance of every standardised feature (κ); the best on val",
     )
     power: float = Field(
         1.0, ge=0, description="a variate counts by this power of its mean correlation"

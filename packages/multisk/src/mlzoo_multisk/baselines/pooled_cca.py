@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from scipy.linalg import eigh
 
 from mlzoo import Run
 from mlzoo.errors import DataError
+from mlzoo.selection import require_choice
 from mlzoo_multisk.baselines.config import PooledCCAConfig
 from mlzoo_multisk.baselines.pooled import Pooled, deviations, pool, pooled_training, spans
 from mlzoo_multisk.baselines.predicting import predicted
@@ -124,21 +126,26 @@ class PooledCCA:
         self.weight: Matrix = np.zeros((width, min(config.projection, width)))
 
     def fit(self, run: Run) -> None:
-        """One pass, and one equation.
+        """One pass, and one equation for each ridge; a ridge's place in the list is its epoch.
 
         Raises:
+            UsageError: nothing chooses between several ridges.
             DataError: there is nothing to learn from, or no clip has two of text, video and audio.
         """
         config = self.config
-        for _ in run.epochs(1, model=self):
-            moments = Moments.of(pooled_training(self.data, config.batch_size), self.parts)
-            weight, rho = canonical(
-                moments.correlation, self.parts, config.ridge, self.weight.shape[1]
-            )
-            self.mean, self.deviation = moments.mean, moments.deviation
-            self.weight = weight * np.where(rho > 0, np.maximum(rho / 2, 0) ** config.power, 0)
-            run.log(largest_correlation=float(rho[0] / 2), variates=int((rho > 0).sum()))
+        require_choice(run.selector.rule, "ridges", config.ridges)
+        for epoch in run.epochs(len(config.ridges), model=self):
+            ridge, count = config.ridges[epoch - 1], self.weight.shape[1]
+            weight, rho = canonical(self.moments.correlation, self.parts, ridge, count)
+            self.mean, self.deviation = self.moments.mean, self.moments.deviation
+            self.weight = weight * np.maximum(rho / 2, 0) ** config.power * (rho > 0)
+            run.log(ridge=ridge, largest_correlation=float(rho[0] / 2))
             run.evaluate(self)
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Of the training clips, as their first pass draws them with seed 0, whatever the run's."""
+        return Moments.of(pooled_training(self.data, self.config.batch_size), self.parts)
 
     def predict(self, split: str) -> dict[str, npt.NDArray[Any]]:
         """The arrays of :mod:`mlzoo_multisk.retrieval`."""

@@ -68,23 +68,23 @@ class LinearMaps(nn.Module):
 
 
 def contrastive_loss(embeddings: Tensor, there: Tensor, temperature: float) -> Tensor:
-    """The mean over the three pairs of modalities, of which a batch has two clips at least.
+    """The mean over the three pairs of modalities, of the clips that have both; a pair that no clip has
+    counts as 0.
 
     Args:
         embeddings: [3, b, P], of length 1.
         there: bool [b, 3].
         temperature: of the softmax.
-
-    Returns:
-        A number; 0 if no pair has enough clips.
     """
-    losses = []
-    for one, other in combinations(range(len(MODALITIES)), 2):
-        both = there[:, one] & there[:, other]
-        if int(both.sum()) > 1:
-            similarities = embeddings[one][both] @ embeddings[other][both].T  # [b', b']
-            losses.append(norm_softmax(similarities, temperature))
-    return torch.stack(losses).mean() if losses else 0 * embeddings.sum()
+    losses = [
+        norm_softmax(
+            embeddings[one] @ embeddings[other].T,  # [b, b]
+            temperature,
+            rows=there[:, one] & there[:, other],
+        )
+        for one, other in combinations(range(len(MODALITIES)), 2)
+    ]
+    return torch.stack(losses).mean()
 
 
 class PooledInfoNCE:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 
 from mlzoo import Run
+from mlzoo.selection import require_choice
 from mlzoo_multisk.baselines.config import RandomEmbeddingsConfig
 from mlzoo_multisk.baselines.predicting import predicted
 from mlzoo_multisk.clips import MODALITIES, ClipBatch, Floats
@@ -19,15 +20,22 @@ _SPLITS = ("val", "test")
 
 
 class RandomEmbeddings:
-    """Normal vectors of length 1, which follow from a number that the run's seed gives."""
+    """Normal vectors of length 1, which follow from a number; an epoch draws another one."""
 
     def __init__(self, config: RandomEmbeddingsConfig, data: RetrievalData) -> None:
         self.config, self.data = config, data
         self.number = int(torch.randint(2**31, ()))
 
     def fit(self, run: Run) -> None:
-        """There is nothing to learn."""
-        for _ in run.epochs(1, model=self):
+        """There is nothing to learn. Of several draws the best on val is no better on test.
+
+        Raises:
+            UsageError: nothing chooses between several draws.
+        """
+        draws = self.config.draws
+        require_choice(run.selector.rule, "draws", range(draws))
+        for epoch in run.epochs(draws, model=self):
+            self.number = int(torch.randint(2**31, (), generator=run.generator(epoch)))
             run.evaluate(self)
 
     def predict(self, split: str) -> dict[str, npt.NDArray[Any]]:
