@@ -10,7 +10,8 @@ from multisk_oracles import golden, group
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mlzoo_multisk.audio_network import AudioNetwork, token_mask
+from mlzoo_multisk import audio_network
+from mlzoo_multisk.audio_network import AudioNetwork, TimeConvolution, token_mask
 from mlzoo_multisk.clips import MODALITIES, Modality
 from mlzoo_multisk.fusion import FusionTransformer, Tokens, masked_mean, stand_in
 from mlzoo_multisk.layers import Block, GatedEmbedding, SentenceMaxPool
@@ -139,6 +140,27 @@ def test_frozen_network_trains_with_its_running_statistics_and_keeps_them() -> N
     torch.testing.assert_close(tokens.transpose(1, 2), arrays["eval_y0"], **CLOSE)
     assert all(value.equal(before[name]) for name, value in frozen.named_buffers())
     assert all(p.grad is not None for p in frozen.parameters())
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "frames"), [(9, 1, 5), (9, 2, 12), (9, 2, 7), (1, 2, 5)]
+)
+def test_convolution_as_one_product_is_a_convolution(
+    kernel: int, stride: int, frames: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    layer = TimeConvolution(4, 6, kernel, stride).double()
+    nn.init.normal_(layer.weight)
+    outputs = []
+    for wide in (5, 4):
+        monkeypatch.setattr(audio_network, "WIDE", wide)
+        x = torch.arange(8 * frames).view(2, 4, frames).double().sin().requires_grad_()
+        y = layer(x)
+        y.square().sum().backward()
+        outputs.append((y, x.grad, layer.weight.grad))
+        layer.weight.grad = None
+    for one, other in zip(*outputs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
 
 
 def test_convolutions_begin_with_the_variance_of_their_fan_out() -> None:

@@ -19,8 +19,12 @@ from mlzoo_multisk.clips import MEL_BANDS
 KERNEL = 9
 """Frames that a convolution looks at."""
 
+WIDE = 512
+"""Channels from which on a CPU a convolution is one matrix product: there, torch's own takes up to three
+times as long with many channels and few frames."""
 
-class BatchNorm(nn.BatchNorm2d):
+
+class BatchNorm(nn.BatchNorm1d):
     """Batch normalisation over all clips of a step, also where several processes share them.
 
     Attributes:
@@ -30,7 +34,7 @@ class BatchNorm(nn.BatchNorm2d):
     frozen = False
 
     def forward(self, x: Tensor) -> Tensor:
-        """[b, C, 1, T] to the same; where processes share a step, all of them must call it."""
+        """[b, C, T] to the same; where processes share a step, all of them must call it."""
         if self.frozen or not self.training:
             return functional.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
@@ -44,15 +48,15 @@ class BatchNorm(nn.BatchNorm2d):
         from torch.distributed.nn.functional import all_reduce
 
         with torch.autocast(x.device.type, enabled=False):
-            wide, dims = x.to(torch.promote_types(x.dtype, torch.float32)), (0, 2, 3)
+            wide, dims = x.to(torch.promote_types(x.dtype, torch.float32)), (0, 2)
             count = wide.new_tensor([wide.numel() / wide.shape[1]])
             sums = all_reduce(torch.cat([wide.sum(dims), count]))  # [C + 1]
             total = sums[-1].detach()
             mean = sums[:-1] / total  # [C]
-            centred = wide - mean[:, None, None]
+            centred = wide - mean[:, None]
             variance = all_reduce(centred.square().sum(dims)) / total  # [C]
             scale = self.weight * (variance + self.eps).rsqrt()
-            y = centred * scale[:, None, None] + self.bias[:, None, None]
+            y = centred * scale[:, None] + self.bias[:, None]
         self._remember(mean, variance * total / (total - 1))
         shared: Tensor = y.to(x.dtype)
         return shared
@@ -75,18 +79,41 @@ def _processes() -> int:
     return 1 if alone else distributed.get_world_size()
 
 
-class TimeConvolution(nn.Conv2d):
-    """A convolution along time of maps [b, C, 1, T], without a bias; at the ends it sees zeros."""
+class BandConvolution(nn.Module):
+    """Channels of every frame from all its mel bands, without a bias."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels, 1, MEL_BANDS, 1))
+
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        """[b, M, T] to [b, C, T]."""
+        return functional.conv1d(spectrogram, self.weight[:, 0])
+
+
+class TimeConvolution(nn.Module):
+    """A convolution along time, without a bias; at the ends it sees zeros.
+
+    Args:
+        channels_in: of maps [b, C, T].
+        channels_out: of what comes out.
+        kernel: frames that it looks at; odd.
+        stride: 2 halves time.
+    """
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> None:
-        super().__init__(
-            channels_in,
-            channels_out,
-            (1, kernel),
-            stride=(1, stride),
-            padding=(0, kernel // 2),
-            bias=False,
-        )
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels_out, channels_in, 1, kernel))
+        self.kernel, self.stride = kernel, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[b, C, T] to [b, C', ⌈T/stride⌉]."""
+        weight, padding = self.weight[:, :, 0], self.kernel // 2  # [C', C, kernel]
+        if x.device.type != "cpu" or x.shape[1] < WIDE:
+            return functional.conv1d(x, weight, stride=self.stride, padding=padding)
+        ends = functional.pad(x, (padding, padding)).transpose(1, 2)  # [b, T + 2 padding, C]
+        seen = ends.unfold(1, self.kernel, self.stride).flatten(2)  # [b, ⌈T/stride⌉, C · kernel]
+        return functional.linear(seen, weight.flatten(1)).transpose(1, 2)
 
 
 class ResidualBlock(nn.Module):
@@ -110,7 +137,7 @@ class ResidualBlock(nn.Module):
             self.downsample = nn.Sequential(shortcut, BatchNorm(channels_out))
 
     def forward(self, x: Tensor) -> Tensor:
-        """[b, C, 1, T] to [b, C', 1, ⌈T/stride⌉]."""
+        """[b, C, T] to [b, C', ⌈T/stride⌉]."""
         y = functional.relu(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y)) + self.downsample(x)
         return functional.relu(y)
@@ -135,7 +162,7 @@ class AudioNetwork(nn.Module):
         super().__init__()
         if len(widths) != len(blocks) + 1:
             raise ValueError(f"{len(blocks)} stages need {len(blocks) + 1} widths")
-        self.conv1 = nn.Conv2d(1, widths[0], (MEL_BANDS, 1), bias=False)
+        self.conv1 = BandConvolution(widths[0])
         self.bn1 = BatchNorm(widths[0])
         self.stages = [f"layer{number}" for number in range(1, len(widths))]
         for name, before, width, count in zip(
@@ -145,19 +172,19 @@ class AudioNetwork(nn.Module):
             others = (ResidualBlock(width, width, stride=1) for _ in range(count - 1))
             self.add_module(name, nn.Sequential(first, *others))
         for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
-                fan_out = layer.weight[:, 0].numel()  # rows · columns · channels out
+            if isinstance(layer, BandConvolution | TimeConvolution):
+                fan_out = layer.weight[:, 0].numel()  # bands · frames · channels out
                 nn.init.normal_(layer.weight, std=sqrt(2 / fan_out))
             if isinstance(layer, BatchNorm):
                 layer.frozen = frozen
 
     def forward(self, spectrogram: Tensor) -> Tensor:
         """[b, M, T] to tokens [b, n, C]; every stage makes ⌈T/2⌉ of T."""
-        x: Tensor = self.bn1(self.conv1(spectrogram[:, None]))  # [b, C, 1, T]
+        x: Tensor = self.bn1(self.conv1(spectrogram))  # [b, C, T]
         x = functional.relu(x)
         for name in self.stages:
             x = self.get_submodule(name)(x)
-        return x[:, :, 0].transpose(1, 2)  # [b, n, C]
+        return x.transpose(1, 2)  # [b, n, C]
 
 
 def token_mask(mask: Tensor, tokens: int) -> Tensor:

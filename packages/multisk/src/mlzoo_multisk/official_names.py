@@ -88,7 +88,7 @@ def unused(network: TokenNetwork, anchors: nn.Module | None) -> dict[str, Tensor
         found |= {f"{prefix}.norm.weight": torch.ones(width)}
         found |= {f"{prefix}.norm.bias": torch.zeros(width)}
     if "audio" in network.modalities:
-        norm = nn.BatchNorm2d(1).state_dict()
+        norm = nn.BatchNorm1d(1).state_dict()
         found |= {f"davenet.batchnorm1.{name}": value for name, value in norm.items()}
     for name, value in [] if anchors is None else anchors.named_parameters():
         layer = _of_anchors(name).removesuffix(".weight")
