@@ -60,7 +60,10 @@ def test_lines_of_one_time_are_captions_of_one_clip(tmp_path: Path) -> None:
         ("video,caption\n/b,dog\n", "'/b' is no name below"),
         ("video,caption,split\na,dog,dev\n", "line 2, column 'split': 'dev', expected train, val"),
         ("video,caption,split\na,dog,\n", "column 'split': ''"),
-        ("video,caption,split\na,dog,train\na,cat,test\n", "line 3, .*'test', in line 2 in 'train'"),
+        (
+            "video,caption,split\na,dog,train\na,cat,test\n",
+            "line 3, .*'test', in line 2 in 'train'",
+        ),
         ("video,caption,start,end\na,dog,1,x\n", "line 2, column 'end': 'x', expected seconds"),
         ("video,caption,start,end\na,dog,1,\n", "column 'end': ''"),
         ("video,caption,start,end\na,dog,nan,2\n", "column 'start': 'nan'"),
@@ -116,7 +119,11 @@ def test_video_is_found_with_and_without_its_ending(folder: Path) -> None:
 def test_extracted_features_go_before_weights_and_files_before_own_sound(folder: Path) -> None:
     text = "video,caption\na,dog\nsub/b.v2,cat\n"
     found = sources(
-        folder, text, features=folder / "features", weights_3d=folder / "w.pth", audio=folder / "audio"
+        folder,
+        text,
+        features=folder / "features",
+        weights_3d=folder / "w.pth",
+        audio=folder / "audio",
     )
     assert [sorted(source.files) for source in found] == [["2d", "3d", "spec"], ["2d"]]
     assert [source.computed for source in found] == [(), ("3d",)]
@@ -138,7 +145,11 @@ def test_videos_are_not_needed_where_everything_was_extracted(folder: Path) -> N
         ("video,caption\nc.mp4,dog\nc.avi,cat\n", {}, "line 3.* c.avi and c.mp4 have one id, 'c'"),
         ("video,caption\na,dog\nzz,cat\n", {}, "line 3, column 'video': no 2D features of 'zz'"),
         ("video,caption\na,dog\n", {"videos": None, "features": None}, "there is no --videos"),
-        ("video,caption\na,dog\nc.mp4,x\n", {"weights_2d": None}, "line 3.*no 2D features of 'c.mp4'"),
+        (
+            "video,caption\na,dog\nc.mp4,x\n",
+            {"weights_2d": None},
+            "line 3.*no 2D features of 'c.mp4'",
+        ),
     ],
 )
 def test_what_cannot_be_found_is_named_by_line(folder: Path, text: str, given, said: str) -> None:
