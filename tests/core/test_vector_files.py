@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlzoo.data import word_vectors
@@ -166,6 +166,7 @@ def test_binary_file_is_read_in_little_memory(tmp_path):
     assert peak < 6 << 20
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80), st.integers(0, 60), st.integers(0, 4))
 def test_whatever_the_bytes_the_answer_is_vectors_or_one_error(tmp_path_factory, noise, at, count):
     path = tmp_path_factory.getbasetemp() / "noise.bin"

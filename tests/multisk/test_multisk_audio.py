@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlzoo.errors import DataError
@@ -71,6 +71,7 @@ def test_spectrogram_of_other_shape_or_with_nan_is_named():
     check_spectrogram(GOLDEN["mel"], "v1", bands=None)
 
 
+@settings(deadline=None)
 @given(there=st.integers(0, 400), tokens=st.integers(1, 5))
 def test_mask_counts_the_frames_that_are_there(there, tokens):
     audio, mask, count = padded(np.ones((2, there), np.float16), 64 * tokens)
@@ -78,6 +79,7 @@ def test_mask_counts_the_frames_that_are_there(there, tokens):
     np.testing.assert_array_equal(audio, np.broadcast_to(mask, audio.shape))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6))
 def test_time_of_a_frame_falls_into_it(frame):
     assert frames_of(seconds_of(frame) + 1e-6) == frame

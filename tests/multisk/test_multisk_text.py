@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlzoo.errors import DataError
@@ -77,6 +77,7 @@ def test_bad_tables_are_refused():
         WordTable({}, np.zeros(3, np.float32))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.integers(1, 8))
 def test_mask_counts_the_kept_words_of_any_text(sentence, words):
     known = WordTable.of(["a", "b", "0"], np.eye(3, dtype=np.float32))

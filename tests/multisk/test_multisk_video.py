@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlzoo.errors import DataError, UsageError
@@ -133,6 +133,7 @@ def test_times_outside_of_the_video_give_no_rows():
     assert cut_by_time(None, rows(15, 2), 0.0, 1.0)[0] is None
 
 
+@settings(deadline=None)
 @given(
     first=st.integers(0, 60),
     second=st.integers(0, 60),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,44 +12,12 @@ from torch import Tensor
 from mlzoo_multisk.clips import ClipBatch, Index, TrainingClips
 
 
-@dataclass(frozen=True, eq=False)
-class TensorBatch:
-    """What a network is given; the same arrays as in :class:`~mlzoo_multisk.clips.ClipBatch`.
-
-    Attributes:
-        text: [b, W, E].
-        text_mask: [b, W].
-        video: [b, V, D].
-        video_mask: [b, V].
-        audio: [b, M, T].
-        audio_mask: [b, T].
-        audio_frames: int64 [b], frames before padding; -1 where all count.
-    """
-
-    text: Tensor
-    text_mask: Tensor
-    video: Tensor
-    video_mask: Tensor
-    audio: Tensor
-    audio_mask: Tensor
-    audio_frames: Tensor
-
-    @classmethod
-    def of(cls, clips: ClipBatch, device: torch.device | str = "cpu") -> Self:
-        """Moved to the device; the host does not wait for a copy."""
-        arrays = {name: torch.from_numpy(array) for name, array in clips.arrays().items()}
-        if torch.device(device).type == "cuda":
-            arrays = {name: tensor.pin_memory() for name, tensor in arrays.items()}
-        return cls(**{name: t.to(device, non_blocking=True) for name, t in arrays.items()})
-
-    def __len__(self) -> int:
-        return len(self.text)
-
-    def to(self, device: torch.device | str) -> Self:
-        """Every tensor moved."""
-        return type(self)(
-            **{each.name: getattr(self, each.name).to(device) for each in fields(self)}
-        )
+def tensors(clips: ClipBatch, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+    """The arrays of clips, as a network takes them, on the device; the host does not wait for a copy."""
+    arrays = {name: torch.from_numpy(array) for name, array in clips.arrays().items()}
+    if torch.device(device).type == "cuda":
+        arrays = {name: tensor.pin_memory() for name, tensor in arrays.items()}
+    return {name: tensor.to(device, non_blocking=True) for name, tensor in arrays.items()}
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ import numpy.typing as npt
 
 from mlzoo.errors import DataError, UsageError
 from mlzoo_multisk.clips import (
+    DROPPED,
     FRAMES_PER_TOKEN,
     MEL_BANDS,
     ClipBatch,
-    Floats,
     Index,
     Item,
     ItemStore,
@@ -32,7 +32,8 @@ from mlzoo_multisk.clips import (
 from mlzoo_multisk.dataset_config import Strategy
 from mlzoo_multisk.draws import random_of
 from mlzoo_multisk.shards.order import order_random
-from mlzoo_multisk.views import audio, cuts, video
+from mlzoo_multisk.views import audio, video
+from mlzoo_multisk.views.cuts import cut
 from mlzoo_multisk.views.text import WordTable
 
 TOKENS_PER_CUT = 12
@@ -42,27 +43,6 @@ _POOLING: dict[Strategy, Pooling] = {
     "nearest": "nearest",
     "max": "max_pool",
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Sights:
-    """What is seen and heard of one video, in n clips.
-
-    Attributes:
-        video: float32 [n, V, D].
-        video_mask: float32 [n, V].
-        audio: float32 [n, M, T].
-        audio_mask: float32 [n, T].
-        audio_frames: int64 [n], frames before padding.
-        ids: the video's id, or :data:`~mlzoo_multisk.clips.DROPPED`.
-    """
-
-    video: Floats
-    video_mask: Floats
-    audio: Floats
-    audio_mask: Floats
-    audio_frames: Index
-    ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +74,11 @@ class ClipForm:
             raise UsageError(
                 f"{self.tokens} tokens cannot be cut into clips of {TOKENS_PER_CUT}.",
                 f"Choose a multiple of {TOKENS_PER_CUT} as --tokens, or another --strategy.",
+            )
+        if self.strategy in ("nearest", "max") and self.tokens < TOKENS_PER_CUT:
+            raise UsageError(
+                f"{self.strategy} brings a clip to {TOKENS_PER_CUT} tokens; it has {self.tokens}.",
+                "Choose more --tokens.",
             )
         if self.width_2d is None and self.width_3d is None:
             raise DataError("there are neither 2D nor 3D features of any video.")
@@ -129,43 +114,41 @@ class ClipForm:
             audio_frames=self.tokens // self.parts * FRAMES_PER_TOKEN,
         )
 
-    def sights(self, item: Item) -> Sights:
-        """A video as clips.
+    def whole(self, items: Sequence[Item], captions: Sequence[str]) -> ClipBatch:
+        """Videos as they are before they are cut.
 
         Raises:
-            DataError: rows of another width than the other videos', or no spectrogram of 40 bands.
+            DataError: rows of another width than the other videos', no spectrogram of 40 bands, or values
+                that are not finite.
         """
-        tokens = TOKENS_PER_CUT if self.strategy in ("nearest", "max") else self.tokens
-        streams = _stream(item, "2d", self.width_2d), _stream(item, "3d", self.width_3d)
-        seen, seen_mask = video.combine(*streams, tokens, _POOLING[self.strategy])
-        heard, heard_mask, frames = audio.padded(_heard(item), self.tokens * FRAMES_PER_TOKEN)
-        if self.strategy == "clips":
-            made = cuts.cut(seen, seen_mask, heard, heard_mask, frames, item.key, self.parts)
-            return Sights(*made)
-        return Sights(
-            seen[None],
-            seen_mask[None],
-            heard[None],
-            heard_mask[None],
-            np.array([frames], dtype=np.int64),
-            (item.key,),
+        shape, pooling = self.shape, self.audio_pooling
+        tokens, frames = self.video_tokens * self.parts, shape.audio_frames * self.parts
+        seen = np.empty((len(items), tokens, shape.video_width), np.float32)
+        seen_mask = np.empty((len(items), tokens), np.float32)
+        heard = np.empty((len(items), MEL_BANDS, frames), np.float32)
+        heard_mask = np.empty((len(items), frames), np.float32)
+        counts = np.empty(len(items), np.int64)
+        for row, item in enumerate(items):
+            streams = _stream(item, "2d", self.width_2d), _stream(item, "3d", self.width_3d)
+            seen[row], seen_mask[row] = video.combine(*streams, tokens, pooling, what=item.key)
+            heard[row], heard_mask[row], counts[row] = audio.padded(_heard(item), frames)
+        texts = [self.table.embed(caption, self.words) for caption in captions]
+        return ClipBatch(
+            text=np.stack([text for text, _, _ in texts]),
+            text_mask=np.stack([mask for _, mask, _ in texts]),
+            video=seen,
+            video_mask=seen_mask,
+            audio=heard,
+            audio_mask=heard_mask,
+            audio_frames=counts,
+            ids=tuple(item.key for item in items),
+            captions=tuple(kept for _, _, kept in texts),
         )
 
-    def batch(self, sights: Sequence[Sights], captions: Sequence[str]) -> ClipBatch:
-        """Videos, one clip or several each, with the caption of each video."""
-        texts = [self.table.embed(caption, self.words) for caption in captions]
-        repeats = [len(each.ids) for each in sights]
-        names = ("video", "video_mask", "audio", "audio_mask", "audio_frames")
-        arrays = {name: np.concatenate([getattr(each, name) for each in sights]) for name in names}
-        return ClipBatch(
-            text=np.repeat(np.stack([text for text, _, _ in texts]), repeats, axis=0),
-            text_mask=np.repeat(np.stack([mask for _, mask, _ in texts]), repeats, axis=0),
-            ids=tuple(name for each in sights for name in each.ids),
-            captions=tuple(
-                kept for (_, _, kept), count in zip(texts, repeats, strict=True) for _ in range(count)
-            ),
-            **arrays,
-        )
+    def batch(self, items: Sequence[Item], captions: Sequence[str]) -> ClipBatch:
+        """Videos with a caption each, as one clip or all cuts of one; raises DataError as :meth:`whole`."""
+        whole = self.whole(items, captions)
+        return cut(whole, self.parts) if self.strategy == "clips" else whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,10 +181,10 @@ class CaptionedClips:
         """Some clips, in the order of ``rows``; all cuts of one, one after the other.
 
         Raises:
-            DataError: as :meth:`ClipForm.sights`, or the store cannot read a video.
+            DataError: as :meth:`ClipForm.whole`, or the store cannot read a video.
         """
-        sights = [self.form.sights(self.store.item(int(self.rows[row]))) for row in rows]
-        return self.form.batch(sights, [self.captions[row] for row in rows])
+        items = [self.store.item(int(self.rows[row])) for row in rows]
+        return self.form.batch(items, [self.captions[row] for row in rows])
 
     def digest(self) -> str:
         """Of the store."""
@@ -247,14 +230,14 @@ class CaptionedTraining:
         Raises:
             DataError: as :meth:`CaptionedClips.batch`.
         """
-        sights, captions = [], []
-        for row in rows:
-            random = random_of(seed, number, int(row))
+        streams = [random_of(seed, number, int(row)) for row in rows]
+        captions = []
+        for row, random in zip(rows, streams, strict=True):
             own = self.captions[row]
             captions.append(own[random.randint(len(own))])
-            whole = self.form.sights(self.store.item(int(self.rows[row])))
-            sights.append(_one_of(whole, random))
-        return self.form.batch(sights, captions)
+        items = [self.store.item(int(self.rows[row])) for row in rows]
+        batch = self.form.batch(items, captions)
+        return _one_each(batch, self.form.parts, streams) if self.form.parts > 1 else batch
 
     def digest(self) -> str:
         """SHA-256 of the store's digest, the rows and the captions."""
@@ -287,23 +270,21 @@ def stream_widths(items: Iterator[Item]) -> tuple[int | None, int | None]:
     return widths.get("2D"), widths.get("3D")
 
 
-def _one_of(sights: Sights, random: np.random.RandomState) -> Sights:
-    """One of the clips of a video: with audio, if it has any; else with video."""
-    if len(sights.ids) == 1:
-        return sights
-    masks = sights.audio_mask if sights.audio_mask.any() else sights.video_mask
-    counting = [own == sights.ids[0] for own in sights.ids]
-    rows = np.flatnonzero(counting if sights.audio_mask.any() else masks.any(axis=1))
-    chosen = int(rows[random.randint(len(rows))]) if len(rows) else 0
-    kept = slice(chosen, chosen + 1)
-    return Sights(
-        sights.video[kept],
-        sights.video_mask[kept],
-        sights.audio[kept],
-        sights.audio_mask[kept],
-        sights.audio_frames[kept],
-        sights.ids[:1],
-    )
+def _one_each(batch: ClipBatch, parts: int, streams: Sequence[np.random.RandomState]) -> ClipBatch:
+    """One cut of each clip: of those that count, or of a clip without audio those with video."""
+    chosen = []
+    for place, random in enumerate(streams):
+        own = np.arange(place * parts, (place + 1) * parts)
+        heard = bool(batch.audio_mask[own].any())
+        counting = np.array(
+            [batch.ids[row] != DROPPED if heard else batch.video_mask[row].any() for row in own],
+            dtype=bool,
+        )
+        rows = own[counting] if counting.any() else own[:1]
+        chosen.append(int(rows[random.randint(len(rows))]))
+    arrays = {name: array[chosen] for name, array in batch.arrays().items()}
+    ids = tuple(batch.ids[place * parts] for place in range(len(streams)))
+    return ClipBatch(**arrays, ids=ids, captions=tuple(batch.captions[row] for row in chosen))
 
 
 def _stream(item: Item, name: str, width: int | None) -> npt.NDArray[Any] | None:

@@ -11,12 +11,15 @@ from pydantic import Field, model_validator
 from mlzoo import Config
 
 ROWS, SETS = 6, 3
-"""The anchor loss compares 6 kinds of assignments with 3 sets of anchors: 18 pairs."""
+"""The anchor loss compares 6 kinds of assignments with the plans of 3 modalities: 18 pairs."""
+
+STAGES = 6
+"""Of the audio network: 64 frames become a token."""
 
 PAIR_WEIGHTS = tuple(
     0.1 if row in (2, 5) or column == 2 else 1.0 for row in range(ROWS) for column in range(SETS)
 )
-"""Row by row: text, video, audio before the transformer, the same after it; columns are the anchors of text,
+"""Row by row: text, video, audio before the transformer, the same after it; columns are the plans of text,
 video and audio. Everything with audio counts a tenth, as published."""
 
 
@@ -75,6 +78,8 @@ class RetrievalConfig(Config):
             raise ValueError(
                 f"{len(self.audio_blocks)} audio_blocks need {len(self.audio_blocks) + 1} audio_widths"
             )
+        if len(self.audio_blocks) != STAGES:
+            raise ValueError(f"audio_blocks must be {STAGES}: each halves 64 frames, to one token")
         return self
 
 
@@ -101,7 +106,7 @@ class MultiSKConfig(RetrievalConfig):
     )
     anchor_pair_weights: tuple[float, ...] = Field(
         PAIR_WEIGHTS,
-        description="of the 18 pairs: text, video, audio before and after the transformer, by anchors",
+        description="of the 18 pairs: text, video, audio before and after the transformer, by plans",
     )
     plan: Literal["auto", "linear", "log", "clamped"] = Field(
         "auto",
@@ -115,7 +120,7 @@ class MultiSKConfig(RetrievalConfig):
             raise ValueError(f"anchor_pair_weights must be {ROWS * SETS} numbers")
         if any(weight < 0 for weight in self.anchor_pair_weights):
             raise ValueError("anchor_pair_weights must not be negative")
-        if round(self.anchor_share * self.anchors) < 1:
+        if int(self.anchor_share * self.anchors) < 1:
             raise ValueError("anchor_share assigns a sample to less than one anchor")
         return self
 
@@ -132,3 +137,9 @@ class EverythingAtOnceConfig(RetrievalConfig):
         False, description="an embedding is that of a token of its own, not a mean"
     )
     position_embeddings: bool = Field(False, description="tokens know their place")
+
+    @model_validator(mode="after")
+    def _one_embedding(self) -> Self:
+        if self.cls_token and not self.shared_projection:
+            raise ValueError("cls_token needs shared_projection: it is of all modalities")
+        return self

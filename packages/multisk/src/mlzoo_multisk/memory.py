@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from mlzoo.data.fingerprint import fingerprint
 from mlzoo.errors import DataError
 from mlzoo_multisk.clips import Item
+from mlzoo_multisk.shards.layout import arrays_of, content_digest, facts_bytes
 
 
 class MemoryStore:
@@ -45,20 +41,17 @@ class MemoryStore:
         return self.items[row]
 
     def digest(self) -> str:
-        """SHA-256 of ids, arrays and facts; computed once."""
+        """SHA-256 of ids, arrays and facts, as of shards of the same items; computed once.
+
+        Raises:
+            DataError: an item could not be stored in shards: other types or values that are not finite.
+        """
         return self._digest
 
     @cached_property
     def _digest(self) -> str:
-        arrays: dict[str, npt.NDArray[Any]] = {"keys": _bytes("\n".join(self.keys))}
-        for row, item in enumerate(self.items):
-            for name in ("video_2d", "video_3d", "audio"):
-                array = getattr(item, name)
-                if array is not None:
-                    arrays[f"{row}.{name}"] = array
-            arrays[f"{row}.facts"] = _bytes(json.dumps(dict(item.facts), sort_keys=True))
-        return fingerprint(arrays)
-
-
-def _bytes(text: str) -> npt.NDArray[np.uint8]:
-    return np.frombuffer(text.encode(), np.uint8)
+        digest = hashlib.sha256()
+        for item in self.items:
+            facts = facts_bytes(item.facts, item.key)
+            digest.update(content_digest(item.key, arrays_of(item), facts))
+        return digest.hexdigest()

@@ -11,6 +11,8 @@ DIRECTIONS = (*SINGLE, *AVERAGED, *FUSED)
 """Query, then candidates. ``v+a`` is the mean of two embeddings of length 1, ``va`` one of both fused."""
 
 KS = (1, 5, 10, 50)
+HEADLINES = ("t2v", "t2v+a", "t2va")
+"""Directions whose metrics are no details: those that papers report."""
 MAIN = "t2v_geometric_mean"
 """Chooses the epoch on val: the geometric mean of R@1, R@5 and R@10 from text to video."""
 
@@ -30,27 +32,30 @@ def _side(letters: str) -> str:
 
 def _of_direction(direction: str) -> dict[str, Metric]:
     what = described(direction)
-    recalls = {
+    found = {
         f"{direction}_r{k}": Metric(
-            higher_is_better=True, unit="%", summary=f"R@{k}, {what}; ties count as their mean rank"
+            higher_is_better=True,
+            unit="%",
+            summary=f"R@{k}, {what}; ties count as their mean rank",
+            detail=direction not in HEADLINES or k == KS[-1],
         )
         for k in KS
     }
-    mean = f"{direction}_geometric_mean"
-    return {
-        **recalls,
-        f"{direction}_median_rank": Metric(
+    for kind, note in (("median", ", from 1, of the clips that are there"), ("mean", "")):
+        found[f"{direction}_{kind}_rank"] = Metric(
             higher_is_better=False,
-            summary=f"median rank, from 1, of the clips that are there: {what}",
-        ),
-        f"{direction}_mean_rank": Metric(higher_is_better=False, summary=f"mean rank: {what}"),
-        mean: Metric(
-            higher_is_better=True,
-            unit="%",
-            summary=f"geometric mean of R@1, R@5 and R@10: {what}",
-            main=mean == MAIN,
-        ),
-    }
+            summary=f"{kind} rank{note}: {what}",
+            detail=direction not in HEADLINES or kind == "mean",
+        )
+    mean = f"{direction}_geometric_mean"
+    found[mean] = Metric(
+        higher_is_better=True,
+        unit="%",
+        summary=f"geometric mean of R@1, R@5 and R@10: {what}",
+        main=mean == MAIN,
+        detail=direction not in HEADLINES,
+    )
+    return found
 
 
 METRICS = {name: metric for each in DIRECTIONS for name, metric in _of_direction(each).items()}
@@ -60,20 +65,24 @@ ANCHOR_METRICS = {
     "anchor_marginal_error": Metric(
         higher_is_better=False,
         unit="%",
-        summary="how far the plans are from using every anchor equally: mean of |share - mean| over the mean",
+        summary="how far a modality's plan is from using every anchor of its set equally: mean of "
+        "|share - mean| over the mean; mean over modalities",
     ),
     "anchor_entropy": Metric(
         higher_is_better=True,
         unit="%",
-        summary="of the nearest anchors of all samples, of the entropy of equal use",
+        summary="of the nearest anchors of a modality's samples in its own set, of the entropy of equal use; "
+        "mean over modalities",
     ),
     "anchors_used": Metric(
-        higher_is_better=True, unit="%", summary="anchors that are some sample's nearest"
+        higher_is_better=True,
+        unit="%",
+        summary="anchors that are some sample's nearest in the set of its modality",
     ),
     "anchor_agreement": Metric(
         higher_is_better=True,
         unit="%",
-        summary="text, video and audio of a clip with the same nearest anchor of a set, mean over pairs",
+        summary="two modalities of a clip with the same nearest anchor of one set; mean over pairs and sets",
     ),
 }
 """Every key of ``mlzoo_multisk.evaluators.score_anchors``; NaN of a model without anchors."""

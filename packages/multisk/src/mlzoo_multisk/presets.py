@@ -36,8 +36,19 @@ _SMALL: dict[str, Any] = {
     "ema_decay": 0.99,
 }
 
-_TRY: dict[str, Any] = {**_SMALL, "width": 16, "projection": 24, "batch_size": 16, "epochs": 2}
-_TRY_ANCHORS: dict[str, Any] = {"anchors": 8, "anchor_queue": 48}
+_DEMO: dict[str, Any] = {**_SMALL, "epochs": 8, "freeze_batch_norm": False}
+
+_TRY: dict[str, Any] = {
+    **_SMALL,
+    "width": 16,
+    "projection": 24,
+    "audio_widths": (8,) * 7,
+    "batch_size": 12,
+    "epochs": 2,
+    "limit": 48,
+}
+_TRY_ANCHORS: dict[str, Any] = {"anchors": 8, "anchor_queue": 60}
+"""The queue is full in the second epoch: what resumes after the first, resumes half full."""
 
 
 def multisk_presets() -> dict[str, dict[str, Any]]:
@@ -52,7 +63,7 @@ def multisk_presets() -> dict[str, dict[str, Any]]:
         "youcook2/zero-shot": _ZERO_SHOT,
         "videos": {**_EQUAL, **_MSRVTT},
         "videos/zero-shot": _ZERO_SHOT,
-        "*/small": {**_SMALL, "anchor_queue": 256, "anchors": 32},
+        "*/demo": {**_DEMO, "anchor_queue": 256, "anchors": 32},
         "*/smoke": {**_TRY, **_TRY_ANCHORS},
     }
 
@@ -69,6 +80,6 @@ def everything_at_once_presets() -> dict[str, dict[str, Any]]:
         "youcook2/zero-shot": _ZERO_SHOT,
         "videos": {**_EQUAL_PAIRS, **_MSRVTT},
         "videos/zero-shot": _ZERO_SHOT,
-        "*/small": _SMALL,
+        "*/demo": _DEMO,
         "*/smoke": _TRY,
     }

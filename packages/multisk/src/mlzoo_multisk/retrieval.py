@@ -6,6 +6,7 @@ A model learns from ``data.train`` and predicts these arrays for a split of n cl
     tv, ta, va            float32 [n, P]  of two modalities fused, of length 1; of models that fuse
     has_text, has_video, has_audio        bool [n], whether the clip has any of it
     complete              int64 []        clips of the benchmark, those that lack included
+    ids                   str [n]         of the clips, for tables; may be left out
     in_text, in_video, in_audio           float32 [n, K], similarity of the mean input token to its anchors;
     out_<m>_<s>           float32 [n, K]  of the embedding of m to the anchors of s; nine of them
     plan_<m>              float32 [n, K]  target of out_<m>_<m>, from a plan over the split

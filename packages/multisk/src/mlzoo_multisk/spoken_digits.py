@@ -2,9 +2,10 @@
 
 A clip shows a number as two real handwritten digits (twelve video tokens of 8×16 pixels, noisy and a
 little shifted), sounds it as two notes, one for each digit, over noise (a log-mel spectrogram of 1.9
-seconds), and names it in a short sentence such as "here comes forty two". Nothing but the number ties the
-three together. Handwriting of train, val and test is disjoint: the first 1000 of scikit-learn's 1797
-digits, the next 200, the rest. Some training clips lack their audio or their text.
+seconds, put together of recordings of single digits), and names it in a short sentence such as "here
+comes forty two". Nothing but the number ties the three together. Handwriting and recordings of train, val
+and test are disjoint; the first 1000 of scikit-learn's 1797 digits are train's, the next 200 val's. Some
+training clips lack their audio or their text.
 
 Test has five clips of each number and val three. So nobody can know which of five is meant: the best that
 can be expected is R@1 = 20 %, R@5 = 100 % and a median rank of 3, which stand as ceilings beside results.
@@ -20,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mlzoo_multisk.clips import FRAMES_PER_TOKEN, ClipBatch, Floats, Index, Shape
+from mlzoo_multisk.clips import FRAMES_PER_TOKEN, MEL_BANDS, ClipBatch, Floats, Index, Shape
 from mlzoo_multisk.dataset_config import SpokenDigitsOptions
 from mlzoo_multisk.draws import random_of
 from mlzoo_multisk.metric_specs import DIRECTIONS, KS
@@ -37,8 +38,10 @@ TOKENS, WORDS, WORD_WIDTH = 12, 8, 32
 AUDIO_TOKENS = 3
 FRAMES = AUDIO_TOKENS * FRAMES_PER_TOKEN
 SAMPLING_RATE = 16_000
-SAMPLES = FRAMES * SAMPLING_RATE // 100 - SAMPLING_RATE // 100
-"""Of which the spectrogram has exactly :data:`FRAMES` frames."""
+SAMPLES = (FRAMES // 2 - 1) * SAMPLING_RATE // 100
+"""Of one digit, whose spectrogram has exactly half of all frames."""
+RECORDINGS = {"train": 40, "val": 8, "test": 16}
+"""Of each digit."""
 
 PITCHES = np.geomspace(300, 3000, 10)
 """Hertz, of the digits from 0 to 9."""
@@ -47,12 +50,11 @@ LACKING = 0.05
 """Share of the training clips without audio, and of those without text."""
 
 ONES = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
-    "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+    "zero", "one", "two", "three", "four", "five", "six", "seven",
+    "eight", "nine", "ten", "eleven", "twelve", "thirteen",
+    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 )  # fmt: skip
-TENS = (
-    "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
-)  # fmt: skip
+TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 SENTENCES = (
     "the number {}",
     "here comes {}",
@@ -234,7 +236,7 @@ def _clips(
             sentences[rows] = random.permutation(len(SENTENCES))[: len(rows)]
     lacks = random.uniform(size=count) if training else np.ones(count)
     has_audio, has_text = lacks >= LACKING, (lacks < LACKING) | (lacks >= 2 * LACKING)
-    audio = log_mels(_waves(numbers, random)) / 80 + 1  # from [-80, 0] dB to [0, 1]
+    audio = _sounds(numbers, _recordings(RECORDINGS[part], random), random)
     return SpokenNumbers(
         numbers=numbers.astype(np.int64),
         video=_pictures(numbers, digits, label, random),
@@ -265,19 +267,22 @@ def _pictures(
     return video.reshape(len(numbers), TOKENS, ROWS * COLUMNS)
 
 
-def _waves(numbers: Index, random: np.random.RandomState) -> Floats:
-    """Sound [N, samples]: the note of the tens, then that of the ones, over noise."""
-    time = np.arange(SAMPLES) / SAMPLING_RATE  # [samples], seconds
-    begin = random.uniform(0.05, 0.25, size=(len(numbers), 1))
-    change = begin + random.uniform(0.6, 0.8, size=begin.shape)
-    end = change + random.uniform(0.6, 0.8, size=begin.shape)
-    waves = np.zeros((len(numbers), SAMPLES), dtype=np.float32)
-    for digit, (start, stop) in zip(
-        np.divmod(numbers, 10), ((begin, change), (change, end)), strict=True
-    ):
-        pitch = PITCHES[digit][:, None] * random.uniform(0.98, 1.02, size=begin.shape)
-        phase = random.uniform(0, 2 * np.pi, size=begin.shape)
-        heard = (time >= start) & (time < stop)
-        waves += np.where(heard, np.sin(2 * np.pi * pitch * time + phase), 0).astype(np.float32)
-    noise = random.standard_normal(waves.shape).astype(np.float32)
-    return waves + SOUND_NOISE * noise
+def _recordings(each: int, random: np.random.RandomState) -> Floats:
+    """Log-mel spectrograms [10, each, M, T/2] of single digits: a note, over noise."""
+    digit = np.repeat(np.arange(10), each)[:, None]
+    time = np.arange(SAMPLES, dtype=np.float32) / SAMPLING_RATE  # [samples], seconds
+    begin = random.uniform(0.05, 0.25, size=digit.shape)
+    end = begin + random.uniform(0.5, 0.7, size=digit.shape)
+    pitch = PITCHES[digit] * random.uniform(0.98, 1.02, size=digit.shape)
+    phase = random.uniform(0, 2 * np.pi, size=digit.shape)
+    waves = np.sin(2 * np.pi * pitch * time + phase) * ((time >= begin) & (time < end))
+    waves += SOUND_NOISE * random.standard_normal(waves.shape)
+    heard: Floats = log_mels(waves.astype(np.float32)) / np.float32(80) + 1  # [-80, 0] dB to [0, 1]
+    return heard.reshape(10, each, MEL_BANDS, FRAMES // 2)
+
+
+def _sounds(numbers: Index, recordings: Floats, random: np.random.RandomState) -> Floats:
+    """Spectrograms [N, M, T]: a recording of the tens, then one of the ones."""
+    chosen = random.randint(recordings.shape[1], size=(2, len(numbers)))
+    parts = [recordings[d, c] for d, c in zip(np.divmod(numbers, 10), chosen, strict=True)]
+    return np.concatenate(parts, axis=2)

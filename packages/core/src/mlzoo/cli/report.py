@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     "--format", "form", type=click.Choice(["table", "md", "csv"]), default="table", help="[table]"
 )
 @click.option("--split", default="test", help="split to compare  [test]")
+@click.option("--all", "details", is_flag=True, help="With every metric, details too.")
 @click.option("--table", "name", help="show this table of one run instead of its metrics")
 @click.option(
     "--figures",
@@ -35,6 +36,7 @@ def report(
     runs: tuple[Path, ...],
     form: str,
     split: str,
+    details: bool,
     name: str | None,
     figures: Path | None,
     as_json: bool,
@@ -49,20 +51,22 @@ def report(
     installed()
     records = [record for record in find_runs(runs) if _readable(record)]
     if name is None:
-        _compare(records, form, split, as_json)
+        _compare(records, form, split, details, as_json)
     else:
         _show_one(records, name, form, split, as_json)
     if figures:
         _draw(records, figures)
 
 
-def _compare(records: Sequence[RunRecord], form: str, split: str, as_json: bool) -> None:
+def _compare(
+    records: Sequence[RunRecord], form: str, split: str, details: bool, as_json: bool
+) -> None:
     """Metrics of all runs beside each other."""
     from mlzoo.cli.results import show_table
     from mlzoo.report.groups import group_runs
     from mlzoo.report.table import summarise, to_csv, to_markdown
 
-    table = summarise(records, split)
+    table = summarise(records, split, details=details)
     if as_json:
         print_json(
             [

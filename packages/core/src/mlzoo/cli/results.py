@@ -60,10 +60,11 @@ def show_metrics(
     title: str,
 ) -> None:
     """Rows are metrics that some split has a value for, columns are splits; chance levels and ceilings
-    stand at the end."""
+    stand at the end. How many details were left out is said below."""
     splits = list(by_split)
     has_value = {n for values in by_split.values() for n, v in values.items() if _is_there(v)}
-    shown = [name for name in metrics if name in has_value]
+    known = [name for name in metrics if name in has_value]
+    shown = [name for name in known if not metrics[name].detail]
     rows = [
         [
             _with_unit(name, metrics[name].unit),
@@ -74,6 +75,8 @@ def show_metrics(
     ]
     numbers = range(1, 1 + len(splits))
     print_table(["metric", *splits, "reference"], rows, title=title, numeric=numbers)
+    if len(shown) < len(known):
+        click.echo(f"{len(known) - len(shown)} more metrics in detail: mlzoo report RUN --all")
 
 
 def _is_there(value: float | None) -> bool:

@@ -49,7 +49,9 @@ class FileStatus:
         """The state as a person reads it."""
         if not self.optional:
             return self.state
-        return "not there, only to prepare from" if self.file.role == "raw" else "not there, optional"
+        return (
+            "not there, only to prepare from" if self.file.role == "raw" else "not there, optional"
+        )
 
 
 def status(spec: DatasetSpec, root: Path) -> list[FileStatus]:
@@ -85,7 +87,9 @@ def require(spec: DatasetSpec, root: Path) -> None:
     Raises:
         DataError: which files are missing or of the wrong size, where they belong, how to get them.
     """
-    needed = replace(spec, files=tuple(file for file in spec.files if file.role not in ("raw", "optional")))
+    needed = replace(
+        spec, files=tuple(file for file in spec.files if file.role not in ("raw", "optional"))
+    )
     bad = [found for found in status(needed, root) if not found.ok]
     if not bad:
         return

@@ -28,8 +28,11 @@ class Table:
     notes: list[str] = field(default_factory=list)
 
 
-def summarise(records: Sequence[RunRecord], split: str = "test") -> Table:
+def summarise(records: Sequence[RunRecord], split: str = "test", *, details: bool = False) -> Table:
     """Metrics by row, groups (and their views) by column: mean ± standard deviation over runs.
+
+    Args:
+        details: with the metrics that their evaluators call details; else a note says how many there are.
 
     Raises:
         RunError: none of the runs is done.
@@ -43,17 +46,20 @@ def summarise(records: Sequence[RunRecord], split: str = "test") -> Table:
         known = {s.partition("@")[0] for g in groups for s in g.first.results["metrics"]}
         raise UsageError(f"no run scored the split {split!r}.", did_you_mean(split, known))
     heads = [f"{group.label}{reading.heading} (n={group.size})" for group, reading in columns]
+    every = _metrics(groups)
+    metrics = {name: spec for name, spec in every.items() if details or not spec.detail}
     rows = [
         [
             f"{metric} {spec.unit}".strip(),
             *(_mean_and_spread(g.values(r, metric), len(g.runs), spec.unit) for g, r in columns),
             _references(groups, metric, spec.unit),
         ]
-        for metric, spec in _metrics(groups).items()
+        for metric, spec in metrics.items()
     ]
-    return Table(
-        _title(groups, split), ["metric", *heads, "reference"], rows, _notes(groups, records)
-    )
+    notes = _notes(groups, records)
+    if len(metrics) < len(every):
+        notes.append(f"{len(every) - len(metrics)} more metrics in detail: --all")
+    return Table(_title(groups, split), ["metric", *heads, "reference"], rows, notes)
 
 
 def _title(groups: Sequence[Group], split: str) -> str:

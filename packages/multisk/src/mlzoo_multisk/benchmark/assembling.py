@@ -57,7 +57,9 @@ def assemble(root: Path, parts: Parts, options: ClipOptions, tokens: int) -> Ret
     if train is not None:
         refuse_shared(parts.test, train, str(root))
         train, val = train.divided(options.validation, options.validation_seed)
-    table = words_of(root, [each for each in (parts.test, parts.train) if each is not None], options)
+    table = words_of(
+        root, [each for each in (parts.test, parts.train) if each is not None], options
+    )
     there = [each for each in (parts.test, parts.train) if each is not None]
     strategy: Strategy = options.strategy
     form = ClipForm(table, options.words, tokens, strategy, *common_widths(*there))

@@ -27,9 +27,7 @@ def sentence(value: Any, what: str) -> str:
         return ""
     if isinstance(value, bytes):
         value = value.decode("utf-8", errors="replace")
-    if isinstance(value, bool | np.bool_) or not isinstance(
-        value, str | int | float | np.number
-    ):
+    if isinstance(value, bool | np.bool_) or not isinstance(value, str | int | float | np.number):
         raise DataError(f"a caption of {what} is a {type(value).__name__}, expected text.")
     return " ".join(str(value).split())
 
@@ -51,5 +49,7 @@ def sentences(value: Any, what: str) -> tuple[str, ...]:
     several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
     found = [sentence(each, what) for each in (value if several else [value])]
     if not found:
-        raise DataError(f"the caption list of {what} is empty.", "Give it a caption, or leave it out.")
+        raise DataError(
+            f"the caption list of {what} is empty.", "Give it a caption, or leave it out."
+        )
     return tuple(each for each in found if each) or ("",)

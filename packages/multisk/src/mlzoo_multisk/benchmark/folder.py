@@ -1,8 +1,8 @@
 """Features of whole videos in a folder, an npz file for each network and each video.
 
-    <video>_2d.npz    features [r2, D2], 1 row a second
-    <video>_3d.npz    features [r3, D3], 1.5 rows a second
-    <video>_spec.npz  arr_0 [40, frames], 100 frames a second
+<video>_2d.npz    features [r2, D2], 1 row a second
+<video>_3d.npz    features [r3, D3], 1.5 rows a second
+<video>_spec.npz  arr_0 [40, frames], 100 frames a second
 """
 
 from __future__ import annotations
@@ -141,8 +141,7 @@ class FolderStore:
         if entry.span is not None:
             rows_2d, rows_3d = cut_by_time(rows_2d, rows_3d, *entry.span)
             audio = None if audio is None else crop(audio, *entry.span)
-        some = [None if each is None or not each.size else each for each in (rows_2d, rows_3d, audio)]
-        return Item(entry.key, *some, entry.facts)
+        return Item(entry.key, _some(rows_2d), _some(rows_3d), _some(audio), entry.facts)
 
     def digest(self) -> str:
         """SHA-256 of ids, times, and the checksum that each array has in its file; computed once.
@@ -187,3 +186,7 @@ class FolderStore:
                     parts = [(m.filename, m.file_size, m.CRC) for m in archive.infolist()]
                 digest.update(f"{video} {kind} {sorted(parts)}\n".encode())
         return digest.hexdigest()
+
+
+def _some(array: Array | None) -> Array | None:
+    return array if array is not None and array.size else None

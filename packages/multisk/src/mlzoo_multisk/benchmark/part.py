@@ -142,7 +142,7 @@ class CaptionedPart:
             return self, None
         own = self.own_videos()
         names = list(dict.fromkeys(own))
-        sizes = {name: 0 for name in names}
+        sizes = dict.fromkeys(names, 0)
         for name in own:
             sizes[name] += 1
         held: set[str] = set()

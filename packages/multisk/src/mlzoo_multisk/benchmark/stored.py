@@ -18,7 +18,7 @@ def feature_rows(value: Any, what: str, width: int | None = None) -> Array | Non
     """[r, D] of a network; None where there is nothing or no row.
 
     Args:
-        value: an array [r, D]; [D], features pooled over time, is one row.
+        value: an array [r, D]; [D], features pooled over time, is one row. Of float64 becomes float32.
         what: it is, for the message.
         width: D, if it is known.
 
@@ -57,4 +57,7 @@ def _array(value: Any, what: str) -> Array | None:
         return None
     if not isinstance(value, np.ndarray):
         raise DataError(f"{what}: expected an array of numbers, found {type(value).__name__}.")
+    if value.dtype == np.float64:
+        with np.errstate(over="ignore"):  # infinity is refused with the value's place
+            value = value.astype(np.float32)
     return value if value.size else None

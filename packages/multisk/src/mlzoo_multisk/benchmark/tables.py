@@ -30,7 +30,9 @@ def read_table(path: Path, columns: Sequence[str]) -> list[Line]:
             path.open(encoding="utf-8-sig", newline="") as file,
         ):
             reader = csv.reader(file, strict=True)
-            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
+            lines = [
+                (reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)
+            ]
     except csv.Error as error:
         raise DataError(
             f"{path} is no whole table: {error}.", "Quotes within a quoted cell are doubled."

@@ -55,9 +55,7 @@ def msrvtt(task: str) -> DatasetSpec:
                 role="optional",
                 how_to_get="the benchmark's own captions",
             ),
-            DataFile(
-                path="shards/test/index.json", layout="shards", role="made", how_to_get=how
-            ),
+            DataFile(path="shards/test/index.json", layout="shards", role="made", how_to_get=how),
             DataFile(
                 path="shards/train/index.json", layout="shards", role="optional", how_to_get=how
             ),

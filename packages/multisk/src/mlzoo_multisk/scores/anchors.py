@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mlzoo_multisk.clips import Index
+from mlzoo_multisk.clips import Index, Modality
 
 NAN = float("nan")
 Present = npt.NDArray[np.bool_]
@@ -39,7 +39,7 @@ def used(nearest: Index, anchors: int) -> float:
     return len(np.unique(nearest)) / anchors if len(nearest) else NAN
 
 
-def agreement(nearest: Mapping[str, Index], present: Mapping[str, Present]) -> float:
+def agreement(nearest: Mapping[Modality, Index], present: Mapping[Modality, Present]) -> float:
     """How often two modalities of a clip have the same nearest anchor of one set.
 
     Args:

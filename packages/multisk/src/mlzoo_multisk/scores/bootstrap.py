@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mlzoo.errors import DataError
+from mlzoo_multisk.draws import random_of
 from mlzoo_multisk.metric_specs import KS
+from mlzoo_multisk.scores.recall import hits
 
 Float64 = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int32]
@@ -62,8 +64,8 @@ def bootstrap_intervals(
     total = count if complete is None else complete
     if not 0 < count <= total:
         raise DataError(f"there are ranks of {count} queries; the benchmark has {total}.")
-    hits = np.stack([ranks < k for k in ks], axis=1).reshape(-1, count)  # [d K, n]
-    columns = np.ascontiguousarray(hits.T, dtype=np.float32)
+    found = np.stack([hits(ranks, k) for k in ks], axis=1).reshape(-1, count)  # [d K, n]
+    columns = np.ascontiguousarray(found.T, dtype=np.float32)
     order = np.argsort(ranks, axis=1, kind="stable")
     recalls, medians = [], []
     for drawn in _draws(count, resamples, seed):
@@ -80,7 +82,7 @@ def bootstrap_intervals(
 
 def _draws(count: int, resamples: int, seed: int) -> Iterator[Counts]:
     """How often each query is drawn, int32 [b, n], for some resamples at a time."""
-    random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
+    random = random_of(seed)
     step = max(1, _ENTRIES // count)
     for at in range(0, resamples, step):
         rows = min(step, resamples - at)

@@ -18,8 +18,8 @@ def retrieval_metrics(
 ) -> dict[str, float]:
     """What is reported of one direction.
 
-    R@K is the share of the benchmark's N queries whose right candidate has a rank below K; for K = 1 the
-    rank must thus be 0, without equals. Queries that this copy lacks count as not found.
+    R@K is the share of the benchmark's N queries whose right candidate is among the first K, see
+    :func:`hits`. Queries that this copy lacks count as not found.
 
     Args:
         ranks: float64 [n], from 0; of equals the mean.
@@ -35,8 +35,15 @@ def retrieval_metrics(
     total = len(ranks) if complete is None else complete
     if total < max(1, len(ranks)):
         raise DataError(f"there are ranks of {len(ranks)} queries; the benchmark has {total}.")
-    found = {name: 100 * int((ranks < k).sum()) / total for name, k in _KS.items()}
+    found = {name: 100 * int(hits(ranks, k).sum()) / total for name, k in _KS.items()}
     found["MedR"] = float(np.median(ranks)) + 1 if len(ranks) else NAN
     found["MeanR"] = float(np.mean(ranks)) + 1 if len(ranks) else NAN
     found[NAMES[-1]] = float(np.cbrt(found["R1"] * found["R5"] * found["R10"]))
+    return found
+
+
+def hits(ranks: npt.NDArray[np.floating], k: int) -> npt.NDArray[np.bool_]:
+    """bool, as ``ranks``: whether the right candidate is among the first K, its rank from 0 below K. For
+    K = 1 it must be 0: first and without equals, even if with one equal the mean rank is 0.5."""
+    found: npt.NDArray[np.bool_] = ranks == 0 if k == 1 else ranks < k
     return found

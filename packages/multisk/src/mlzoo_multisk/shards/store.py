@@ -7,6 +7,7 @@ import mmap
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any, Self
 
 import numpy as np
@@ -48,6 +49,7 @@ class ShardStore:
         self.facts: Mapping[str, Any] = index.facts
         self.left_out: Mapping[str, str] = index.left_out
         self._maps: OrderedDict[int, mmap.mmap] = OrderedDict()
+        self._lock = Lock()
 
     @classmethod
     def opened(cls, folder: Path) -> Self:
@@ -68,8 +70,8 @@ class ShardStore:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_maps": OrderedDict()}  # another process maps for itself
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.folder, self._index)  # another process maps for itself
 
     def item(self, row: int) -> Item:
         """One video.
@@ -78,14 +80,21 @@ class ShardStore:
             DataError: an archive is not what the index says, or a value is not finite.
             IndexError: there is no such row.
         """
-        if not 0 <= row < len(self):
-            raise IndexError(f"row {row} is outside the {len(self)} videos")
-        shard = int(self._index.arrays["shard"][row])
-        mapped = self._mapped(shard)
+        mapped = self._mapped(self._shard(row))
         arrays = {part: self._array(mapped, row, part) for part in PARTS}
-        start, size = (int(self._index.arrays[f"json_{name}"][row]) for name in ("start", "size"))
-        facts = read_facts(mapped[start : start + size], self._where(row, "json"))
+        facts = self.facts_of(row)
         return Item(self.keys[row], arrays["2d"], arrays["3d"], arrays["audio"], facts)
+
+    def facts_of(self, row: int) -> dict[str, Any]:
+        """The facts of one video alone.
+
+        Raises:
+            DataError: they are no JSON object.
+            IndexError: there is no such row.
+        """
+        mapped = self._mapped(self._shard(row))
+        start, size = (int(self._index.arrays[f"json_{name}"][row]) for name in ("start", "size"))
+        return read_facts(mapped[start : start + size], self._where(row, "json"))
 
     def lengths(self, part: str) -> Index:
         """int64 [N]: rows (of ``audio``: frames) that each video has of a part; -1 where it lacks."""
@@ -111,10 +120,21 @@ class ShardStore:
         if wrong:
             raise DataError(f"{self.folder}: not what was written: {', '.join(wrong)}.", AGAIN)
 
+    def _shard(self, row: int) -> int:
+        if not 0 <= row < len(self):
+            raise IndexError(f"row {row} is outside the {len(self)} videos")
+        return int(self._index.arrays["shard"][row])
+
     def _mapped(self, shard: int) -> mmap.mmap:
-        if shard in self._maps:
+        with self._lock:  # threads read ahead
+            if shard not in self._maps:
+                self._maps[shard] = self._map(shard)
+                if len(self._maps) > OPEN_SHARDS:
+                    self._maps.popitem(last=False)  # closed when no array of it is left
             self._maps.move_to_end(shard)
             return self._maps[shard]
+
+    def _map(self, shard: int) -> mmap.mmap:
         known = self._index.shards[shard]
         path = self.folder / known.file
         try:
@@ -126,9 +146,6 @@ class ShardStore:
             raise DataError(
                 f"{path}: expected {known.bytes:,} bytes, found {len(mapped):,}.", AGAIN
             )
-        self._maps[shard] = mapped
-        if len(self._maps) > OPEN_SHARDS:
-            self._maps.popitem(last=False)  # closed when no array of it is left
         return mapped
 
     def _array(self, mapped: mmap.mmap, row: int, part: str) -> Array | None:

@@ -130,10 +130,10 @@ class ShardWriter:
             if self._archive is not None and self._is_full(self._archive, size):
                 self._close()
             if self._archive is None:
-                self._archive = _Archive(self._store / _name(len(self._shards)))
+                self._archive = _Archive(self.store / _name(len(self._shards)))
             self._archive.add(item.key, arrays, facts)
         except OSError as error:
-            raise _unwritable(self._store, error) from error
+            raise _unwritable(self.store, error) from error
         self._keys.add(item.key)
         self.done += 1
 
@@ -157,14 +157,15 @@ class ShardWriter:
             self._close()
             index = ShardIndex.of(self._shards, self._entries, self.left_out, facts or {})
             with held_back():
-                index.write(self._store)
-                self._store.replace(self.folder)
+                index.write(self.store)
+                self.store.replace(self.folder)
         except OSError as error:
             raise _unwritable(self.folder, error) from error
         return ShardStore.opened(self.folder)
 
     @property
-    def _store(self) -> Path:
+    def store(self) -> Path:
+        """The folder in the making. What else is written there just before the end goes along."""
         return self._part / STORE
 
     def _is_full(self, archive: _Archive, size: int) -> bool:
@@ -217,14 +218,14 @@ class ShardWriter:
             except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
                 raise RunError(f"{record} is damaged.", anew) from error
         known = {shard.file for shard in self._shards}
-        for file in self._store.iterdir():
+        for file in self.store.iterdir():
             if file.name not in known:
                 file.unlink()
 
     def _take_up_record(self, kept: Mapping[str, Any]) -> None:
         shard = Shard(**kept["shard"])
         entries = [Entry.from_json(each) for each in kept["entries"]]
-        if (self._store / shard.file).stat().st_size != shard.bytes or len(entries) != shard.videos:
+        if (self.store / shard.file).stat().st_size != shard.bytes or len(entries) != shard.videos:
             raise ValueError(f"{shard.file} is not whole")
         self._shards.append(shard)
         self._entries += entries

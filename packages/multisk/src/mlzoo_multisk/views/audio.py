@@ -1,5 +1,5 @@
 """Spectrograms cut by time and padded. 100 frames a second, from windows of 400 samples every 160 of a
-wave with 16,000 a second (AVLnet, Rouditchenko et al., Interspeech 2021, section 3.1)."""
+wave with 16,000 a second (AVLnet, Rouditchenko et al., Interspeech 2021)."""
 
 from __future__ import annotations
 

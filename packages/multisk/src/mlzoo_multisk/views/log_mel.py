@@ -1,5 +1,5 @@
 """Log-mel spectrograms of waves: mean removed, pre-emphasis, power of short Fourier transforms, 40 mel
-bands, decibels below the loudest. Source: AVLnet (Rouditchenko et al., Interspeech 2021), section 3.1."""
+bands, decibels below the loudest. Source: AVLnet (Rouditchenko et al., Interspeech 2021)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Captions as vectors of known words.
 
-Sources: Everything at Once, section 4.1 (GoogleNews word2vec, 20 words); the word rule is that of the
-published features: case counts, and there is no list of stop words.
+Source: Everything at Once (Shvetsova et al., CVPR 2022), with GoogleNews word2vec and 20 words; the word
+rule is that of its program: case counts, and there is no list of stop words.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The 2D stream has one row a second and the 3D stream one and a half; the 2D rows are brought to the
 number of the 3D rows by nearest, both are divided by their length, and put side by side. Source: the
-features of HowTo100M (Miech et al., ICCV 2019, section 4) as Everything at Once, section 4.1, uses them.
+features of HowTo100M (Miech et al., ICCV 2019) as Everything at Once (CVPR 2022) uses them.
 """
 
 from __future__ import annotations

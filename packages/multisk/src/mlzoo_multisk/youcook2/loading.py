@@ -164,7 +164,7 @@ def _incomparable(count: int, complete: int) -> str:
 
 
 def _read_pickles(root: Path) -> tuple[CaptionedPart, CaptionedPart | None]:
-    found = []
+    found: list[CaptionedPart] = []
     for name in (TEST_PICKLE, TRAIN_PICKLE):
         path = root / name
         if name == TRAIN_PICKLE and not path.is_file():

@@ -40,9 +40,7 @@ def youcook2(task: str) -> DatasetSpec:
             DataFile(path=TRAIN_PICKLE, layout="pickle", role="optional", how_to_get=features),
             DataFile(path=TEST_CSV, layout="csv", how_to_get=lists),
             DataFile(path=TRAIN_CSV, layout="csv", role="optional", how_to_get=lists),
-            DataFile(
-                path="shards/test/index.json", layout="shards", role="made", how_to_get=how
-            ),
+            DataFile(path="shards/test/index.json", layout="shards", role="made", how_to_get=how),
             DataFile(
                 path="shards/train/index.json", layout="shards", role="optional", how_to_get=how
             ),
