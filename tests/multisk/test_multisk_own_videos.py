@@ -75,7 +75,10 @@ def given(tmp_path: Path) -> Path:
         own = heard if name == "dog" else None
         encode(tmp_path / f"videos/{name}.mp4", moving_shape(number, 2, random), 12, own)
     write_wav(tmp_path / "audio/bird.wav", heard, 16000)
-    write_table(tmp_path, "dog.mp4,a dog,train\ncat,a cat sleeps,train\ncat,the cat,train\nbird,a bird,test\n")
+    write_table(
+        tmp_path,
+        "dog.mp4,a dog,train\ncat,a cat sleeps,train\ncat,the cat,train\nbird,a bird,test\n",
+    )
     words = np.array(["dog", "cat", "bird", "a", "unused"])
     vectors = random.standard_normal((5, 8)).astype(np.float32)
     np.savez(tmp_path / "vectors.npz", words=words, vectors=vectors)
@@ -154,7 +157,9 @@ def weights_by_kind(weights: dict[str, Path]) -> dict:
 def test_batches_change_nothing_but_rounding(given: Path, weights) -> None:
     path = given / "videos/cat.mp4"
     found = [
-        Describer(weights_by_kind(weights), device="cpu", batch_size=size, unit_rows=False).video(path)
+        Describer(weights_by_kind(weights), device="cpu", batch_size=size, unit_rows=False).video(
+            path
+        )
         for size in (1, 2, 100)
     ]
     for other in found[1:]:
@@ -162,7 +167,9 @@ def test_batches_change_nothing_but_rounding(given: Path, weights) -> None:
             np.testing.assert_allclose(rows, other[kind], rtol=2e-3, atol=1e-4)
 
 
-def test_change_of_the_picture_at_two_seconds_changes_the_rows_from_there(tmp_path, weights) -> None:
+def test_change_of_the_picture_at_two_seconds_changes_the_rows_from_there(
+    tmp_path, weights
+) -> None:
     frames = np.full((48, 64, 64, 3), 60, np.uint8)  # 4 s: 4 rows of 2D, 6 of 3D
     frames[24:, 20:50, 10:30] = (220, 30, 90)
     path = lossless(tmp_path / "a.avi", frames)
@@ -326,7 +333,9 @@ def test_parts_of_videos_are_cut_by_their_seconds(given: Path, weights) -> None:
     random = np.random.RandomState(0)
     heard = random.standard_normal(6 * 16000).astype(np.float32) * 0.1
     encode(given / "videos/long.mp4", moving_shape(0, 6, random), 12, heard)
-    lines = "long,begins,0,2.5,train\nlong,ends,3,6,train\nlong,never,50,60,train\ndog,a dog,,,test\n"
+    lines = (
+        "long,begins,0,2.5,train\nlong,ends,3,6,train\nlong,never,50,60,train\ndog,a dog,,,test\n"
+    )
     write_table(given, lines, "video,caption,start,end,split")
     root = root_of(given)
     facts = prepare(root, options(given, **weights), QUIET)
@@ -489,7 +498,7 @@ def test_demo_is_loaded_with_splits_and_ceilings(demo: Path) -> None:
     assert data.fingerprint() == loaded(demo, tokens=12).fingerprint()
     drawn = data.train.draw(np.arange(4), 0, 0)
     assert len(drawn) == 4
-    assert not {key for key in data.part("test").ids} & set(drawn.ids)
+    assert not set(data.part("test").ids) & set(drawn.ids)
 
 
 @pytest.mark.parametrize("strategy", ["clips", "nearest", "max"])
@@ -524,10 +533,13 @@ def test_demo_has_real_videos_whose_sound_tells_the_topic(demo: Path) -> None:
     known = others.audio[:, :, :350].mean(axis=2)
     nearest = [int(((known - own) ** 2).sum(axis=1).argmin()) for own in heard]
     topics = [" ".join(sorted(set(caption.split()))) for caption in test.captions]
-    assert sum(
-        len(set(others.captions[near].split()) & set(topic.split())) > 0
-        for near, topic in zip(nearest, topics, strict=True)
-    ) >= 12
+    assert (
+        sum(
+            len(set(others.captions[near].split()) & set(topic.split())) > 0
+            for near, topic in zip(nearest, topics, strict=True)
+        )
+        >= 12
+    )
 
 
 def test_splits_are_drawn_where_the_table_has_none(given: Path) -> None:
@@ -541,7 +553,9 @@ def test_splits_are_drawn_where_the_table_has_none(given: Path) -> None:
     assert {name: len(videos) for name, videos in parts.items()} == {"val": 3, "test": 5}
     assert len(data.part("test")) == 10
     assert not parts["val"] & parts["test"]
-    assert set(loaded(root, test_share=0.25, tokens=12).part("test").ids) == set(data.part("test").ids)
+    assert set(loaded(root, test_share=0.25, tokens=12).part("test").ids) == set(
+        data.part("test").ids
+    )
     other = loaded(root, test_share=0.25, tokens=12, validation_seed=1)
     assert set(other.part("test").ids) != set(data.part("test").ids)
 
