@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -260,6 +263,38 @@ def test_stopped_work_goes_on_and_gives_the_same_bits(given: Path, weights, monk
     for name in names:
         assert (straight / SHARDS / name).read_bytes() == (stopped / SHARDS / name).read_bytes()
     assert not (stopped / WORK).exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+def test_killed_work_goes_on_and_gives_the_same_bits(demo: Path, tmp_path: Path) -> None:
+    given, root = demo / "given", tmp_path / "videos"
+    words = [
+        sys.executable,
+        "-m",
+        "mlzoo",
+        "data",
+        "prepare",
+        "videos",
+        "--data-dir",
+        str(tmp_path),
+    ]
+    for name, path in (
+        ("videos", "videos"), ("captions", "captions.csv"), ("features", "features"),
+        ("audio", "audio"), ("vectors", "word_vectors.txt"),
+    ):  # fmt: skip
+        words += [f"--{name}", str(given / path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        while process.poll() is None and len(list((root / WORK).glob("*.npz"))) < 3:
+            time.sleep(0.01)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    kept = len(list((root / WORK).glob("*.npz")))
+    assert 3 <= kept < 48
+    told = subprocess.run(words, capture_output=True, text=True, check=True).stderr
+    assert f"{kept} of 48 videos were done before" in told
+    digests = {ShardStore.opened(each / SHARDS).digest() for each in (root, demo)}
+    assert len(digests) == 1
+    assert not (root / WORK).exists()
 
 
 def test_stop_while_shards_are_written_loses_nothing(given: Path, weights, monkeypatch) -> None:

@@ -17,8 +17,6 @@ from mlzoo_multisk.videos.work import Described, VideoWork
 from mlzoo_multisk.views.audio import crop
 from mlzoo_multisk.views.video import cut_by_time
 
-__all__ = ["CAPTIONS", "SPLIT", "VIDEO", "Tally", "clip_key", "stored_clips"]
-
 Array = npt.NDArray[Any]
 
 

@@ -20,10 +20,10 @@ from mlzoo.errors import DataError, UsageError
 from mlzoo.progress import Progress
 from mlzoo_multisk.clips import MEL_BANDS
 from mlzoo_multisk.shards.writer import ShardWriter
-from mlzoo_multisk.videos.captions import Clip, read_captions
+from mlzoo_multisk.videos.captions import SPLIT, Clip, read_captions
 from mlzoo_multisk.videos.describing import KINDS, Describer, Kind, describe_sound
 from mlzoo_multisk.videos.loading import SHARDS, UNREADABLE, VECTORS, WORK
-from mlzoo_multisk.videos.packing import SPLIT, Tally, stored_clips
+from mlzoo_multisk.videos.packing import Tally, stored_clips
 from mlzoo_multisk.videos.pictures import library
 from mlzoo_multisk.videos.prepare_config import PrepareVideosOptions
 from mlzoo_multisk.videos.sources import SPECTROGRAM, Source, find_sources
