@@ -106,7 +106,11 @@ class RetrievalModel:
         if self.anchors is not None and run.processes > 1:
             run.keep_equal(self.anchors)  # each process has the whole batch's gradient of them
         self.average = MovingAverage(config.ema_decay, self.network, self.anchors)
-        state = {"weights": _Weights(self), "optimizer": optimizer, "average": self.average}
+        state: dict[str, Any] = {
+            "model": _Weights(self),
+            "optimizer": optimizer,
+            "average": self.average,
+        }
         if self.anchors is not None:
             state["queues"] = self.anchors.queues
 
