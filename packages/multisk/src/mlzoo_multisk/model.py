@@ -194,9 +194,11 @@ class RetrievalModel:
             UsageError: there is no such split.
         """
         clips = self.data.part(split)
-        found = self._embedded(clips.batch, len(clips))
+        with self._scored_weights():
+            found = self._embedded(clips.batch, len(clips))
+            arrays = found.arrays(self.anchors, self.device)
         return {
-            **found.arrays(self.anchors, self.device),
+            **arrays,
             "complete": np.array(self.data.complete[split], dtype=np.int64),
             "ids": np.array(clips.ids),
         }
@@ -213,7 +215,8 @@ class RetrievalModel:
         def read(rows: npt.NDArray[np.int64]) -> ClipBatch:
             return text_batch([captions[row] for row in rows], table, self.data.shape)
 
-        return self._embedded(read, len(captions)).unit["text"]
+        with self._scored_weights():
+            return self._embedded(read, len(captions)).unit["text"]
 
     def _embedded(self, read: Any, count: int) -> Embedded:
         def forward(batch: ClipBatch) -> Embeddings:
@@ -224,7 +227,7 @@ class RetrievalModel:
         training = self.network.training
         self.network.eval()
         try:
-            with torch.no_grad(), self._scored_weights():
+            with torch.no_grad():
                 size = self.config.evaluation_batch
                 starts = range(0, count, size)
                 blocks = [np.arange(start, min(start + size, count)) for start in starts]
