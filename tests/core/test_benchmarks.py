@@ -19,6 +19,7 @@ SPEED = (
     "biam_store",
     "mdn_data",
     "mdn_layer",
+    "multisk_step",
     "safe_files",
     "start_up",
     "tfvaegan_classifier",
