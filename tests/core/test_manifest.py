@@ -165,3 +165,21 @@ def test_the_layout_that_was_begun_is_the_one_that_lacks_files(root):
     (root / "birds" / "train.npz").write_bytes(CONTENT)
     states = {found.file.path: found.state for found in status(spec(*LAYOUTS), root)}
     assert states == {"train.npz": "present", "test.npz": "missing"}
+
+
+def test_an_optional_file_is_told_and_never_asked_for(root):
+    files = (
+        DataFile(path="test.npz", layout="arrays"),
+        DataFile(path="train.npz", layout="arrays", role="optional"),
+        DataFile(path="test.csv", layout="table"),
+    )
+    some = spec(*files)
+    (root / some.name).mkdir(exist_ok=True)
+    (root / some.name / "test.npz").touch()
+    require(some, root)
+    found = {each.file.path: (each.ok, each.told) for each in status(some, root)}
+    assert found == {"test.npz": (True, "present"), "train.npz": (True, "not there, optional")}
+    (root / some.name / "test.npz").unlink()
+    with pytest.raises(DataError, match="needs 1 file in") as error:
+        require(some, root)
+    assert "train.npz" not in str(error.value).split("Or instead")[0]

@@ -16,7 +16,7 @@ from mlzoo.errors import NonFiniteError, RunError, UsageError
 from mlzoo.experiment import Interrupted
 from mlzoo.progress import Progress
 from mlzoo.run_directory import RunRecord, create, find_runs, locked
-from mlzoo.selection import Selector
+from mlzoo.selection import Selector, require_choice
 from mlzoo.testing import same
 
 pytestmark = pytest.mark.usefixtures("toy")
@@ -275,3 +275,10 @@ def test_config_of_a_run_is_a_valid_config_file(tmp_path):
 
 def test_limited_data_is_marked(tmp_path):
     assert run(out=tmp_path, limit=4).results["data"]["limited"] is True
+
+
+def test_a_grid_needs_a_rule_that_chooses() -> None:
+    for rule, values in (("val", (1, 2)), ("test", (1, 2)), ("last", (1,))):
+        require_choice(rule, "penalties", values)
+    with pytest.raises(UsageError, match="chooses none of the 2 values of penalties"):
+        require_choice("last", "penalties", (1, 2))

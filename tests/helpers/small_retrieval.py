@@ -16,6 +16,8 @@ from mlzoo_multisk.views.text import WordTable
 
 POINT = 6
 """Numbers of what is planted."""
+WORDS = 2
+"""Known words of every caption; the rest of a text is padding, whose numbers must not count."""
 SHAPE = Shape(words=4, word_width=10, video_tokens=3, video_width=12, audio_frames=FRAMES_PER_TOKEN)
 
 
@@ -74,20 +76,16 @@ class PlantedClips:
             for name in ("text", "video", "audio")
         }
         masks = {
-            "text_mask": np.ones((count, shape.words)),
-            "video_mask": np.ones((count, shape.video_tokens)),
-            "audio_mask": np.ones((count, shape.audio_frames)),
+            "text": np.ones((count, shape.words)),
+            "video": np.ones((count, shape.video_tokens)),
+            "audio": np.ones((count, shape.audio_frames)),
         }
-        masks["text_mask"][:, 2:] = 0  # the rest is padding, whose numbers do not count
-        masks = {
-            name: (mask * there[name.removesuffix("_mask")][:, None]).astype(np.float32)
-            for name, mask in masks.items()
-        }
+        masks["text"][:, WORDS:] = 0
+        words = np.full((count, shape.words, shape.word_width), 5, np.float32)  # of padding
+        words[:, :WORDS] = text[:, None]
         counts = cut < max(1, self.cuts - 1)
         return ClipBatch(
-            text=np.repeat(text[:, None], shape.words, axis=1)
-            * (np.arange(4) < 2)[None, :, None].astype(np.float32)
-            + 5 * (np.arange(4) >= 2)[None, :, None].astype(np.float32),
+            text=words,
             video=np.repeat(video[:, None], shape.video_tokens, axis=1),
             audio=np.repeat(audio[:, :, None], shape.audio_frames, axis=2),
             audio_frames=np.where(there["audio"], shape.audio_frames, 0),
@@ -95,7 +93,10 @@ class PlantedClips:
                 self.ids[row] if fits else DROPPED for row, fits in zip(rows, counts, strict=True)
             ),
             captions=tuple(self.captions[row] for row in rows),
-            **masks,
+            **{
+                f"{name}_mask": (mask * there[name][:, None]).astype(np.float32)
+                for name, mask in masks.items()
+            },
         )
 
     def digest(self) -> str:

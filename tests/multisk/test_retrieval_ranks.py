@@ -190,7 +190,7 @@ def test_medians_of_resamples_are_exact(monkeypatch: pytest.MonkeyPatch) -> None
             found = bootstrap_intervals(given, resamples=64, level=1.0, seed=1)
             from mlzoo_multisk.scores.bootstrap import _draws
 
-            drawn = np.concatenate(list(_draws(count, 64, 1)))
+            drawn = np.concatenate(list(_draws(count, 64, 1)), axis=1).T
             medians = [np.median(np.repeat(given[0], times)) + 1 for times in drawn]
             assert (drawn.sum(axis=1) == count).all()
             np.testing.assert_array_equal(found.median_rank[0], [min(medians), max(medians)])

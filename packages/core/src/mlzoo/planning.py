@@ -19,7 +19,7 @@ from mlzoo.config import (
     read_config_file,
 )
 from mlzoo.data.manifest import require
-from mlzoo.data.root import data_root, dataset_folder
+from mlzoo.data.root import data_root, dataset_folder, is_demo
 from mlzoo.errors import DataError, PluginError, RunError, UsageError, did_you_mean
 from mlzoo.plugins import Plugin, Registered
 from mlzoo.registry import Registry, registry, resolve
@@ -34,6 +34,9 @@ PREDICT_TAKES = {
     "help", "debug",
 }  # fmt: skip
 """What ``mlzoo predict`` and :func:`mlzoo.predict` take whatever the model."""
+
+DEMO_PRESET = "demo"
+"""The variant that is taken on demo data if none is named."""
 
 Repetition: TypeAlias = tuple[tuple[str, int], ...]
 """``(("split", 7), ("seed", 0))``, or ``(("seed", 0),)`` where a dataset has no repetitions."""
@@ -247,6 +250,14 @@ def preset_layers(spec: ModelSpec, dataset: str, variant: str | None) -> list[La
     return [Layer(f"preset {name}", spec.presets[name]) for name in names]
 
 
+def _preset_of_demo(spec: ModelSpec, dataset: str, data_dir: Path | None) -> str | None:
+    """The variant ``demo``, where the model has one and the dataset's folder holds demo data: published
+    sizes on data made to be tried would take hours."""
+    if DEMO_PRESET in spec.variants(dataset) and is_demo(data_root(data_dir), dataset):
+        return DEMO_PRESET
+    return None
+
+
 def choose(
     model: str, dataset: str | None, config_file: Path | None, reg: Registry
 ) -> tuple[Registered, Registered, dict[str, Any]]:
@@ -290,6 +301,8 @@ def make_plan(
     # A run's config.json holds every value: its preset is history, not a layer.
     if preset is None and "sources" not in content:
         preset = content.get("preset")
+    if preset is None and config_file is None:
+        preset = _preset_of_demo(model_entry.spec, dataset_entry.spec.name, data_dir)
     values = {key: value for key, value in content.items() if key not in RESERVED}
     layers = preset_layers(model_entry.spec, dataset_entry.spec.name, preset)
     if config_file:

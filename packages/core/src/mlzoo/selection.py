@@ -42,6 +42,19 @@ class Best:
         return True
 
 
+def require_choice(rule: Selection, option: str, values: Sequence[object]) -> None:
+    """Refuse a grid that nothing chooses from, of a method whose "epochs" are the values of an option.
+
+    Raises:
+        UsageError: several values under the rule ``last``.
+    """
+    if rule == "last" and len(values) > 1:
+        raise UsageError(
+            f"--select last chooses none of the {len(values)} values of {option}.",
+            f"Choose --select val, or give --{option} one value.",
+        )
+
+
 class Selector:
     """Follows a rule through the epochs.
 

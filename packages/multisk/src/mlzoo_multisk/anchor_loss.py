@@ -48,8 +48,8 @@ class AnchorInfo:
 class AnchorLoss(nn.Module):
     """Assignments to anchors against plans of the other side of the transformer.
 
-    Over pairs of modalities m and n, with similarities s of embeddings to anchors, and targets q from Multi-SK
-    plans of the queue and the batch, the loss is
+    Over pairs of modalities m and n, with similarities s of embeddings to anchors, and targets q from
+    Multi-SK plans of the queue and the batch, the loss is
 
         β Σ_m Σ_n  w_mn cost(s of in_m to its anchors, q of out_n to the out anchors of m)
                  + w'_mn cost(s of out_m to the out anchors of n, q of in_n to its anchors).

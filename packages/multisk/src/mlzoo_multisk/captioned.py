@@ -275,10 +275,11 @@ def _one_each(batch: ClipBatch, parts: int, streams: Sequence[np.random.RandomSt
     chosen = []
     for place, random in enumerate(streams):
         own = np.arange(place * parts, (place + 1) * parts)
-        if batch.audio_mask[own].any():
-            counting = np.array([batch.ids[row] != DROPPED for row in own])
-        else:
-            counting = batch.video_mask[own].any(axis=1)
+        heard = bool(batch.audio_mask[own].any())
+        counting = np.array(
+            [batch.ids[row] != DROPPED if heard else batch.video_mask[row].any() for row in own],
+            dtype=bool,
+        )
         rows = own[counting] if counting.any() else own[:1]
         chosen.append(int(rows[random.randint(len(rows))]))
     arrays = {name: array[chosen] for name, array in batch.arrays().items()}

@@ -105,7 +105,7 @@ def score_anchors(predictions: Arrays, data: World) -> dict[str, float]:
     names = [name for name in MODALITIES if f"out_{name}_{name}" in predictions]
     if not names:
         return found
-    present = {name: _present(predictions, name) for name in names}
+    present = {name: presence_of(predictions, name) for name in names}
     own = {name: nearest_anchor(predictions, name, name)[present[name]] for name in names}
     width = {name: predictions[f"out_{name}_{name}"].shape[1] for name in names}
     plans = [
@@ -177,18 +177,18 @@ def examples(predictions: Arrays, data: World) -> Table:
     return table
 
 
-def ranks_by_direction(sides: Sides) -> dict[str, Ranks]:
-    """float64 [n], from 0, by direction, in their order, for those that the model has embeddings for. One
-    matrix product serves a direction and the opposite one."""
+def ranks_by_direction(sides: Sides, wanted: Sequence[str] = DIRECTIONS) -> dict[str, Ranks]:
+    """float64 [n], from 0, by direction, in their order, for those of the wanted ones that the model has
+    embeddings for. One matrix product serves a direction and the opposite one."""
     found: dict[str, Ranks] = {}
-    for direction in DIRECTIONS:
+    for direction in wanted:
         if direction in found:
             continue
         query, candidates = direction.split("2")
         one, other = sides.of(query), sides.of(candidates)
         if one is not None and other is not None:
             found[direction], found[f"{candidates}2{query}"] = ranks_both_ways(one, other)
-    return {direction: found[direction] for direction in DIRECTIONS if direction in found}
+    return {direction: found[direction] for direction in wanted if direction in found}
 
 
 def nearest_anchor(
@@ -258,7 +258,7 @@ def _require_finite(name: str, array: npt.NDArray[Any]) -> None:
         raise NonFiniteError(f"the predictions hold NaN or infinity: {name}, row {row}")
 
 
-def _present(predictions: Arrays, modality: Modality) -> npt.NDArray[np.bool_]:
+def presence_of(predictions: Arrays, modality: Modality) -> npt.NDArray[np.bool_]:
     """bool [n], the clips that have a modality; all if nothing is said."""
     everywhere = np.ones(len(predictions["text"]), dtype=bool)
     return predictions.get(f"has_{modality}", everywhere).astype(bool)

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from mlzoo.checkpoints import load_strict
 from mlzoo.errors import UsageError
+from mlzoo.files import read_json
 from mlzoo.prefetch import ahead
 from mlzoo.runs import LAST, Run
-from mlzoo_multisk.anchor_loss import AnchorInfo, AnchorLoss
+from mlzoo_multisk.anchor_loss import AnchorLoss
 from mlzoo_multisk.batches import Step, Steps, tensors
 from mlzoo_multisk.clips import MODALITIES, ClipBatch, Floats
 from mlzoo_multisk.config import EverythingAtOnceConfig, MultiSKConfig, RetrievalConfig
@@ -35,6 +36,13 @@ from mlzoo_multisk.views.text import WordTable
 
 READERS = 2
 """Threads that read the clips of the steps to come."""
+
+
+SIZES = (
+    "width", "projection", "heads", "depth", "mlp_ratio", "audio_widths", "audio_blocks", "modalities",
+    "shared_projection", "cls_token", "position_embeddings", "anchors",
+)  # fmt: skip
+"""Options that decide which weights there are."""
 
 
 class RetrievalModel:
@@ -60,6 +68,7 @@ class RetrievalModel:
         network: TokenNetwork,
         anchors: AnchorLoss | None = None,
     ) -> None:
+        require_sizes(config)
         self.config = config
         self.data = data
         self.network = network
@@ -154,7 +163,8 @@ class RetrievalModel:
         named = {name: x for name, x in given._asdict().items() if x is not None}
         if process_count() > 1:
             named = gather_batch(named)
-        present = {name: named[f"has_{name}"] for name in MODALITIES if f"has_{name}" in named}
+        has = {name: f"has_{name}" for name in MODALITIES}
+        present: dict[str, Tensor] = {n: named[key] for n, key in has.items() if key in named}
         loss, values = combinatorial_loss(
             named, present, self._weights, self._contrast, self.config.contrastive_weight
         )
@@ -163,15 +173,15 @@ class RetrievalModel:
             return loss, values
         kinds = {f"in_{name}": f"in_{name}" for name in present}
         kinds |= {f"out_{name}": name for name in present}
-        anchor_loss, info = self.anchors({kind: named[name] for kind, name in kinds.items()})
-        return loss + anchor_loss, values | self._anchor_values(anchor_loss, info)
+        anchor_loss, _ = self.anchors({kind: named[name] for kind, name in kinds.items()})
+        return loss + anchor_loss, values | self._anchor_values(anchor_loss)
 
-    def _anchor_values(self, loss: Tensor, info: AnchorInfo) -> dict[str, Any]:
+    def _anchor_values(self, loss: Tensor) -> dict[str, Any]:
         """The anchor loss, and how full the queue is: that it is 0 while filling is no secret."""
         assert self.anchors is not None
         queues = self.anchors.queues
         share = queues.count / queues.length if queues.length else 1.0
-        return {"loss_anchors": loss.detach(), "anchor_pairs": info.npairs, "queue": share}
+        return {"loss_anchors": loss.detach(), "queue": share}
 
     def predict(self, split: str) -> dict[str, npt.NDArray[Any]]:
         """Embeddings of a split's clips and their similarity to the anchors.
@@ -237,6 +247,31 @@ class RetrievalModel:
         """
         self.average = None
         _Weights(self).load_state_dict(state)
+
+
+def require_sizes(config: RetrievalConfig) -> None:
+    """Initial weights of a run must be of networks of the same size.
+
+    Raises:
+        UsageError: they are not; names the options that make them so.
+    """
+    path = config.initial_weights
+    if path is None or not (path / "config.json").is_file():
+        return
+    theirs, own = read_json(path / "config.json"), config.model_dump(mode="json")
+    differ = [name for name in SIZES if name in theirs and theirs[name] != own.get(name)]
+    if differ:
+        flags = " ".join(_flag(name, theirs[name]) for name in differ)
+        raise UsageError(
+            f"{path} has networks of other sizes: {', '.join(differ)}.", f"Add {flags}"
+        )
+
+
+def _flag(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return f"--{'' if value else 'no-'}{name.replace('_', '-')}"
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return f"--{name.replace('_', '-')} {text}"
 
 
 class _Weights:

@@ -6,9 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlzoo import DatasetSpec, EvaluatorSpec, ModelSpec, Paper, hookimpl
+from mlzoo_multisk.baselines.cards import baselines
+from mlzoo_multisk.howto100m.spec import howto100m
 from mlzoo_multisk.metric_specs import ANCHOR_METRICS, METRICS
+from mlzoo_multisk.msrvtt.spec import msrvtt
 from mlzoo_multisk.presets import everything_at_once_presets, multisk_presets
 from mlzoo_multisk.published import published
+from mlzoo_multisk.videos.spec import videos
+from mlzoo_multisk.youcook2.spec import youcook2
 
 TASK = "multimodal-retrieval"
 
@@ -45,6 +50,11 @@ EVERYTHING_AT_ONCE = Paper(
     official_code="https://github.com/ninatu/everything_at_once",
 )
 
+_FIGURES = {
+    name.replace("_", "-"): f"mlzoo_multisk.figures:{name}"
+    for name in ("training", "rank_histogram", "recall_at_k")
+}
+
 
 @hookimpl
 def mlzoo_models() -> Iterator[ModelSpec]:
@@ -59,6 +69,11 @@ def mlzoo_models() -> Iterator[ModelSpec]:
         default_dataset="spoken-digits",
         presets=multisk_presets(),
         published=published(),
+        figures=_FIGURES | {"anchor-map": "mlzoo_multisk.figures:anchor_map"},
+        predict="mlzoo_multisk.predict:predict",
+        predict_config="mlzoo_multisk.predict_config:PredictOptions",
+        predict_without_inputs=True,
+        weights="mlzoo_multisk.weights:import_weights",
     )
     yield ModelSpec(
         name="everything-at-once",
@@ -70,7 +85,13 @@ def mlzoo_models() -> Iterator[ModelSpec]:
         default_dataset="spoken-digits",
         presets=everything_at_once_presets(),
         published=published(),
+        figures=_FIGURES,
+        predict="mlzoo_multisk.predict:predict",
+        predict_config="mlzoo_multisk.predict_config:PredictOptions",
+        predict_without_inputs=True,
+        weights="mlzoo_multisk.weights:import_weights",
     )
+    yield from baselines(TASK)
 
 
 @hookimpl
@@ -84,6 +105,10 @@ def mlzoo_datasets() -> Iterator[DatasetSpec]:
         config="mlzoo_multisk.dataset_config:SpokenDigitsOptions",
         embedded=True,
     )
+    yield howto100m(TASK)
+    yield msrvtt(TASK)
+    yield youcook2(TASK)
+    yield videos(TASK)
 
 
 @hookimpl

@@ -36,8 +36,27 @@ _SMALL: dict[str, Any] = {
     "ema_decay": 0.99,
 }
 
-_TRY: dict[str, Any] = {**_SMALL, "width": 16, "projection": 24, "batch_size": 16, "epochs": 2}
-_TRY_ANCHORS: dict[str, Any] = {"anchors": 8, "anchor_queue": 48}
+_DEMO: dict[str, Any] = {**_SMALL, "epochs": 12, "freeze_batch_norm": False}
+_DEMOS: dict[str, dict[str, Any]] = {
+    "msrvtt/demo": {**_DEMO, "tokens": 12},
+    "youcook2/demo": {**_DEMO, "tokens": 12},
+    "howto100m/demo": {**_DEMO, "batch_size": 8},
+    "videos/demo": {**_DEMO, "tokens": 12, "batch_size": 8},
+}
+"""Demo clips are short and few."""
+_DEMO_ANCHORS: dict[str, Any] = {"anchor_queue": 128, "anchors": 32}
+
+_TRY: dict[str, Any] = {
+    **_SMALL,
+    "width": 16,
+    "projection": 24,
+    "audio_widths": (8,) * 7,
+    "batch_size": 12,
+    "epochs": 2,
+    "limit": 48,
+}
+_TRY_ANCHORS: dict[str, Any] = {"anchors": 8, "anchor_queue": 60}
+"""The queue is full in the second epoch: what resumes after the first, resumes half full."""
 
 
 def multisk_presets() -> dict[str, dict[str, Any]]:
@@ -52,7 +71,7 @@ def multisk_presets() -> dict[str, dict[str, Any]]:
         "youcook2/zero-shot": _ZERO_SHOT,
         "videos": {**_EQUAL, **_MSRVTT},
         "videos/zero-shot": _ZERO_SHOT,
-        "*/small": {**_SMALL, "anchor_queue": 256, "anchors": 32},
+        **{key: {**demo, **_DEMO_ANCHORS} for key, demo in _DEMOS.items()},
         "*/smoke": {**_TRY, **_TRY_ANCHORS},
     }
 
@@ -69,6 +88,6 @@ def everything_at_once_presets() -> dict[str, dict[str, Any]]:
         "youcook2/zero-shot": _ZERO_SHOT,
         "videos": {**_EQUAL_PAIRS, **_MSRVTT},
         "videos/zero-shot": _ZERO_SHOT,
-        "*/small": _SMALL,
+        **_DEMOS,
         "*/smoke": _TRY,
     }

@@ -277,7 +277,7 @@ def _recordings(each: int, random: np.random.RandomState) -> Floats:
     phase = random.uniform(0, 2 * np.pi, size=digit.shape)
     waves = np.sin(2 * np.pi * pitch * time + phase) * ((time >= begin) & (time < end))
     waves += SOUND_NOISE * random.standard_normal(waves.shape)
-    heard = log_mels(waves.astype(np.float32)) / 80 + 1  # from [-80, 0] dB to [0, 1]
+    heard: Floats = log_mels(waves.astype(np.float32)) / np.float32(80) + 1  # [-80, 0] dB to [0, 1]
     return heard.reshape(10, each, MEL_BANDS, FRAMES // 2)
 
 

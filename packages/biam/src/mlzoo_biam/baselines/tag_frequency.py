@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 
 from mlzoo import Run
+from mlzoo.selection import require_choice
 from mlzoo_biam.baselines.config import TagFrequencyConfig
 from mlzoo_biam.multilabel import MultiLabelData
-from mlzoo_biam.scores.grid import require_choice
 
 
 class TagFrequency:
@@ -33,7 +33,7 @@ class TagFrequency:
         Raises:
             UsageError: nothing chooses between several ways.
         """
-        require_choice(run, "counts", self.config.counts)
+        require_choice(run.selector.rule, "counts", self.config.counts)
         for epoch in run.epochs(len(self.config.counts), model=self):
             self.scores = self.frequencies(self.config.counts[epoch - 1])
             run.log(mean_share=float(self.scores[self.data.seen].mean()))

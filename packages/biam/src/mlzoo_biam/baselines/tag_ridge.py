@@ -22,11 +22,11 @@ from scipy.linalg import solve
 
 from mlzoo import Run
 from mlzoo.errors import DataError
+from mlzoo.selection import require_choice
 from mlzoo_biam.baselines.config import TagRidgeConfig
 from mlzoo_biam.baselines.image_vectors import ImageVectors
 from mlzoo_biam.labels import Labels
 from mlzoo_biam.multilabel import Images, MultiLabelData
-from mlzoo_biam.scores.grid import require_choice
 
 Matrix = npt.NDArray[np.float64]
 
@@ -120,7 +120,7 @@ class TagRidge:
             UsageError: nothing chooses between several penalties.
             DataError: no training image has a seen tag.
         """
-        require_choice(run, "penalties", self.config.penalties)
+        require_choice(run.selector.rule, "penalties", self.config.penalties)
         for epoch in run.epochs(len(self.config.penalties), model=self):
             penalty = self.config.penalties[epoch - 1]
             self.weight = self.moments.solve(penalty)

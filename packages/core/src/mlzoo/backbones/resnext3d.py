@@ -109,7 +109,7 @@ class ResNeXt3D(nn.Module):
     def feature_map(self, clips: Tensor) -> Tensor:
         """The last map of normalised clips [B, 3, F, H, W]: [B, width, F / 16, H / 32, W / 32], each
         rounded up; 1×4×4 for 16 pictures of 112 pixels."""
-        x = relu(self.bn1(self.conv1(clips)))  # [B, 64, F, H / 2, W / 2]
+        x: Tensor = relu(self.bn1(self.conv1(clips)))  # [B, 64, F, H / 2, W / 2]
         x = self.maxpool(x)  # [B, 64, F / 2, H / 4, W / 4]
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             x = stage(x)

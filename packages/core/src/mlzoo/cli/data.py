@@ -135,7 +135,8 @@ def demo(name: str, folder: Path, seed: int, as_json: bool) -> None:
 
     DIR then is a data root: use it with --data-dir DIR.
     """
-    from mlzoo.data.root import dataset_folder
+    from mlzoo.data.root import DEMO, dataset_folder
+    from mlzoo.files import write_json
     from mlzoo.registry import resolve
 
     reg = installed()
@@ -149,6 +150,7 @@ def demo(name: str, folder: Path, seed: int, as_json: bool) -> None:
         raise UsageError(f"{target} is not empty; demo data never replaces anything.")
     target.mkdir(parents=True, exist_ok=True)
     planted = resolve(entry.spec.demo, entry.plugin)(target, seed)
+    write_json(target / DEMO, {"dataset": entry.spec.name, "seed": seed, "planted": dict(planted)})
     if as_json:
         print_json({"folder": str(target), "planted": dict(planted)})
         return

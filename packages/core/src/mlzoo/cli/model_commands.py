@@ -56,8 +56,10 @@ class ModelGroup(click.Group):
 
 
 def early_values(arguments: Sequence[str]) -> dict[str, str | None]:
-    """--dataset, --preset and --config decide which options there are, so they are read first."""
-    found: dict[str, str | None] = {"dataset": None, "preset": None, "config": None}
+    """--dataset, --preset, --config and --data-dir decide which options there are and what their defaults
+    are, so they are read first."""
+    names = ("dataset", "preset", "config", "data-dir")
+    found: dict[str, str | None] = dict.fromkeys(names)
     for position, word in enumerate(arguments):
         name, equals, value = word.removeprefix("--").partition("=")
         if word.startswith("--") and name in found:

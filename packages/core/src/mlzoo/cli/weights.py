@@ -61,7 +61,11 @@ def _command(model: str, arguments: Sequence[str], others: Sequence[str]) -> cli
         raise UsageError(f"{model} imports no weights.", known)
     early = early_values(arguments)
     plan = make_plan(
-        model, early["dataset"], preset=early["preset"], config_file=path_of(early["config"])
+        model,
+        early["dataset"],
+        preset=early["preset"],
+        config_file=path_of(early["config"]),
+        data_dir=path_of(early["data-dir"]),
     )
     options = option_set(plan.model_entry, plan.dataset_entry)
 

@@ -20,3 +20,12 @@ def data_root(explicit: Path | None = None) -> Path:
 def dataset_folder(root: Path, name: str) -> Path:
     """The folder of one dataset."""
     return root / name
+
+
+DEMO = "demo.json"
+"""In a dataset's folder, says that ``mlzoo data demo`` wrote it, and what was planted."""
+
+
+def is_demo(root: Path, name: str) -> bool:
+    """Whether the dataset that lies there is a demo."""
+    return (dataset_folder(root, name) / DEMO).is_file()

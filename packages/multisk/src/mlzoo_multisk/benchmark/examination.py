@@ -56,7 +56,9 @@ def check_parts(parts: Parts) -> Iterator[Finding]:
     if parts.train is None:
         yield Finding("note", "train", "there is nothing to learn from; weights can be scored")
         return
-    yield Finding("ok", "train", f"{len(parts.train):,} clips")
+    listed = int(parts.train.facts.get("complete", len(parts.train)))
+    lacking = f" of {listed:,} of the list" if listed > len(parts.train) else ""
+    yield Finding("note" if lacking else "ok", "train", f"{len(parts.train):,} clips{lacking}")
     yield from check_contents("train", parts.train)
     yield from check_captions("train", parts.train)
     if shared := shared_videos(parts.test, parts.train):

@@ -71,7 +71,7 @@ def read_items(path: Path, keys: PickleKeys) -> PickledItems:
         found[number] = None  # an item is let go as soon as it is read
         _read_item(raw, number, path, keys, widths, made)
     if not made.items:
-        raise DataError(f"{path}: all {len(found)} items lack {keys.needed}.")
+        raise DataError(f"{path}: all {len(found)} items lack {' and '.join(keys.needed)}.")
     return made
 
 

@@ -54,7 +54,7 @@ def make_shards(
             **parts.facts,
             **part.facts,
             "layout": parts.layout,
-            "complete": parts.complete if name == "test" else len(part),
+            "complete": parts.complete if name == "test" else part.facts.get("complete", len(part)),
         }
         _make(root, name, part, told, shard_megabytes, progress)
         facts[name] = len(part)

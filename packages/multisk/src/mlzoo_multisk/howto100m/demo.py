@@ -82,7 +82,7 @@ def _timeline(random: np.random.RandomState) -> tuple[Index, Index]:
     changes[-1] = seconds
     if changes[-1] - changes[-2] < 5 and len(changes) > 2:
         del changes[-2]
-    topics = random.permutation(TOPICS)[: len(changes) - 1]
+    topics = np.resize(random.permutation(TOPICS), len(changes) - 1)
     return np.array(changes, np.int64), topics.astype(np.int64)
 
 

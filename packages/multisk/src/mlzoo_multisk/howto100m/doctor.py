@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mlzoo import Finding
 from mlzoo.errors import DataError, MlzooError
@@ -42,6 +42,7 @@ SHOWN = 10
 LARGE = 50 * 10**9
 """Bytes of shards that are not compared with their digests: that would take many minutes."""
 _NAMES = {"2d": "2D features", "3d": "3D features", "audio": "audio"}
+Level = Literal["ok", "note", "error"]
 Told = Callable[[], Iterator[Finding]]
 
 
@@ -63,11 +64,16 @@ def _guarded(subject: str, told: Told) -> list[Finding]:
     """What cannot be read is a finding, too."""
     found: list[Finding] = []
     try:
-        for finding in told():
-            found.append(finding)  # noqa: PERF402 - what was told before an error stays
+        for finding in told():  # one by one: what was told before an error stays
+            found.append(finding)
     except MlzooError as error:
         found.append(Finding("error", subject, error.message, error.fix))
     return found
+
+
+def _level(having: int, of: int) -> Level:
+    """Some may lack a thing; that all do is an error."""
+    return "ok" if having == of else "note" if having else "error"
 
 
 def _files(root: Path, options: HowTo100MOptions) -> Iterator[Finding]:
@@ -90,10 +96,8 @@ def _missing(root: Path, videos: list[Video]) -> Iterator[Finding]:
     of = f"of {len(places):,} videos" + (" looked at" if len(places) < len(videos) else "")
     for part in PARTS:
         lacking = len(places) - there[part]
-        level = "ok" if not lacking else "error" if not there[part] else "note"
-        yield Finding(
-            level, _NAMES[part], f"{lacking:,} {of} have none" if lacking else f"all {of}"
-        )
+        text = f"{lacking:,} {of} have none" if lacking else f"all {of}"
+        yield Finding(_level(there[part], len(places)), _NAMES[part], text)
     if there["nothing"]:
         text = f"{there['nothing']:,} {of} have no file at all"
         yield Finding("warning", FEATURES, text, "They count as clips without video and audio.")
@@ -138,9 +142,8 @@ def _captions(videos: list[Video], captions: Mapping[str, Any]) -> Iterator[Find
             continue
         covered += bool(texts)
         count += len(texts)
-    level = "ok" if covered == len(videos) else "note" if covered else "error"
     share = f"{covered:,} of {len(videos):,} videos have captions"
-    yield Finding(level, CAPTIONS, f"{share}, {count:,} in all")
+    yield Finding(_level(covered, len(videos)), CAPTIONS, f"{share}, {count:,} in all")
     unused = len(captions.keys() - {video.id for video in videos})
     if unused:
         yield Finding("note", CAPTIONS, f"{unused:,} videos with captions are not in {VIDEOS}")
@@ -189,10 +192,8 @@ def _shards(root: Path, options: HowTo100MOptions) -> Iterator[Finding]:
         store.item(row)
     spoken = sum(bool(videos.captions(row)["text"]) for row in evenly(len(store), READ))
     looked = len(evenly(len(store), READ))
-    level = "ok" if spoken == looked else "note" if spoken else "error"
-    yield Finding(
-        level, "captions in shards", f"{spoken:,} of {looked:,} videos looked at have some"
-    )
+    text = f"{spoken:,} of {looked:,} videos looked at have some"
+    yield Finding(_level(spoken, looked), "captions in shards", text)
     vocabulary(videos)
     texts = islice(videos.all_texts(), 100_000)
     yield from _guarded("word vectors", lambda: _words(root, options, iter(texts)))

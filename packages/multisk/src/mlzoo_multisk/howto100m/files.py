@@ -3,7 +3,7 @@
 videos.csv                        one column is ``path``: ``<category>/<...>/<id>``, perhaps behind ``None/``
 captions.pickle                   {id: {"start": seconds, "end": seconds, "text": sentences}}
 features/<path>/<id>_2d.npz       or features/<path>_2d.npz: ``features`` [r2, D2], a row a second
-features/<path>/<id>_3d.npz       or features/<path>_3d.npz, or the same without ``_3d``: [r3, D3], 1.5 a second
+features/<path>/<id>_3d.npz       or features/<path>_3d.npz, or without ``_3d``: [r3, D3], 1.5 a second
 audio/<path>/<id>_spec.npz        or audio/<path>_spec.npz: ``arr_0`` [40, T], log-mel, 100 frames a second
 word_vectors.*                    see :mod:`mlzoo_multisk.views.word_vectors`
 shards/                           made of all of them by ``mlzoo data prepare howto100m --shards``
@@ -99,7 +99,7 @@ def _column(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def places_of(video: Video, part: str, features: Path, audio: Path) -> Iterator[Path]:
-    """Where the file of a part (``2d``, ``3d`` or ``audio``) may be, in the order in which it is looked for."""
+    """Where the file of a part (``2d``, ``3d`` or ``audio``) may be, in the order of looking."""
     folder = (audio if part == "audio" else features) / video.path
     for ending in _ENDINGS[part]:
         yield folder / f"{video.id}{ending}.npz"

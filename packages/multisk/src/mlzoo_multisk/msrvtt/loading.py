@@ -9,6 +9,7 @@ csv      ``msrvtt_test.csv``, a training list, the benchmark's own captions, and
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def _of_list(train: CaptionedPart, root: Path, train_list: str) -> CaptionedPart
         raise DataError(
             f"{root}: no training video is in the list {TRAIN_LIST.format(train_list=train_list)}."
         )
-    return kept
+    return replace(kept, facts={**kept.facts, "complete": len(wanted)})
 
 
 def _read_pickles(root: Path, train_list: str) -> tuple[CaptionedPart, CaptionedPart | None]:
@@ -166,8 +167,8 @@ def _read_csv(root: Path, train_list: str) -> tuple[CaptionedPart, CaptionedPart
     lacking = sorted(wanted - own.keys())
     if lacking:
         raise DataError(
-            f"{root / CAPTIONS_JSON} has no sentence of {lacking[0]!r} and {len(lacking) - 1} others of "
-            "the training list."
+            f"{root / CAPTIONS_JSON} has no sentence of {len(lacking)} videos of the training list, such as "
+            f"{lacking[0]!r}."
         )
     return test, _part(folder, {name: own[name] for name in own if name in wanted}, len(wanted))
 

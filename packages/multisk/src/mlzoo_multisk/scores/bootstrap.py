@@ -14,12 +14,12 @@ from mlzoo_multisk.metric_specs import KS
 from mlzoo_multisk.scores.recall import hits
 
 Float64 = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int32]
+Counts = npt.NDArray[np.signedinteger]
 
 RESAMPLES = 1000
 LEVEL = 0.95
-_ENTRIES = 2**22
-"""Counts that are held at a time."""
+_ENTRIES = 2**18
+"""Counts that are held at a time, which fit into a cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,41 +64,43 @@ def bootstrap_intervals(
     total = count if complete is None else complete
     if not 0 < count <= total:
         raise DataError(f"there are ranks of {count} queries; the benchmark has {total}.")
-    found = np.stack([hits(ranks, k) for k in ks], axis=1).reshape(-1, count)  # [d K, n]
-    columns = np.ascontiguousarray(found.T, dtype=np.float32)
+    found = np.concatenate([hits(ranks, k) for k in ks]).astype(np.float32)  # [K d, n]
     order = np.argsort(ranks, axis=1, kind="stable")
     recalls, medians = [], []
     for drawn in _draws(count, resamples, seed):
-        recalls.append(drawn.astype(np.float32) @ columns)  # exact: below 2 ** 24
+        recalls.append(found @ drawn.astype(np.float32))  # [K d, b]; exact: below 2 ** 24
         medians.append(
-            [_medians(drawn, each[place], place) for each, place in zip(ranks, order, strict=True)]
+            [_medians(drawn, each, place) for each, place in zip(ranks, order, strict=True)]
         )
-    tails = np.array([(1 - level) / 2, (1 + level) / 2])
-    shares = np.concatenate(recalls).astype(np.float64).reshape(resamples, directions, len(ks))
-    recall = np.quantile(100 * shares / total, tails, axis=0)  # [2, d, K]
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    shares = np.concatenate(recalls, axis=1).astype(np.float64) / total
+    recall = np.quantile(100 * shares, tails, axis=1).reshape(2, len(ks), directions)
     median = np.quantile(np.concatenate(medians, axis=1), tails, axis=1)  # [2, d]
-    return Intervals(np.moveaxis(recall, 0, -1), median.T)
+    return Intervals(recall.transpose(2, 1, 0), median.T)
 
 
 def _draws(count: int, resamples: int, seed: int) -> Iterator[Counts]:
-    """How often each query is drawn, int32 [b, n], for some resamples at a time."""
+    """How often each query is drawn, [n, b], for some resamples at a time."""
     random = random_of(seed)
+    kind = np.int16 if count < 2**15 else np.int32
     step = max(1, _ENTRIES // count)
     for at in range(0, resamples, step):
-        rows = min(step, resamples - at)
-        drawn = random.randint(count, size=(rows, count))
-        drawn += count * np.arange(rows)[:, None]
-        yield (
-            np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count).astype(np.int32)
-        )
+        width = min(step, resamples - at)
+        drawn = random.randint(count, size=(width, count)) * width
+        drawn += np.arange(width)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=width * count)
+        yield counts.reshape(count, width).astype(kind)
 
 
 def _medians(
-    drawn: Counts, ascending: npt.NDArray[np.floating], order: npt.NDArray[np.int64]
+    drawn: Counts, ranks: npt.NDArray[np.floating], order: npt.NDArray[np.int64]
 ) -> Float64:
-    """Median rank [b], from 1, of queries drawn so many times; ``order`` sorts them by rank."""
-    up_to = np.cumsum(drawn[:, order], axis=1)
-    count = drawn.shape[1]
-    middle = [ascending[(up_to > half).argmax(axis=1)] for half in ((count - 1) // 2, count // 2)]
-    found: Float64 = (middle[0] + middle[1]) / 2 + 1
+    """Median rank [b], from 1, of queries drawn so many times; ``order`` sorts the ranks."""
+    count = len(drawn)
+    up_to = np.add.accumulate(drawn[order], axis=0, dtype=drawn.dtype)  # [n, b]
+    lower, upper = (
+        ranks[order[np.count_nonzero(up_to <= half, axis=0)]]
+        for half in ((count - 1) // 2, count // 2)
+    )
+    found: Float64 = (lower + upper) / 2 + 1
     return found

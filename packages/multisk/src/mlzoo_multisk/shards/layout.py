@@ -19,6 +19,7 @@ import io
 import json
 import tarfile
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -96,6 +97,7 @@ def stored_form(array: Array, part: str, what: str) -> Array:
     return np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
 
 
+@lru_cache(maxsize=4096)
 def npy_header(shape: tuple[int, ...], itemsize: int) -> bytes:
     """The beginning of an .npy file of floats."""
     file = io.BytesIO()

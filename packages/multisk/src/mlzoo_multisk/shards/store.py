@@ -17,7 +17,7 @@ from mlzoo.errors import DataError
 from mlzoo.progress import Progress
 from mlzoo_multisk.clips import Index, Item
 from mlzoo_multisk.shards.index import AGAIN, Place, ShardIndex, member_name
-from mlzoo_multisk.shards.layout import PARTS, Array, read_facts, read_npy_header
+from mlzoo_multisk.shards.layout import PARTS, Array, npy_header, read_facts, read_npy_header
 
 OPEN_SHARDS = 64
 """Archives that stay mapped; the longest unused one is let go for another."""
@@ -183,7 +183,10 @@ def _is_there(mapped: mmap.mmap, place: Place, what: str) -> bool:
     """Whether the archive has the header of such an array where the index says."""
     if not 0 <= place.start < place.data <= place.end <= len(mapped):
         return False
-    shape, itemsize, length = read_npy_header(mapped[place.start : place.data], what)
+    header = mapped[place.start : place.data]
+    if header == npy_header(place.shape, place.itemsize):  # as our writer writes it
+        return True
+    shape, itemsize, length = read_npy_header(header, what)
     return (shape, itemsize, place.start + length) == (place.shape, place.itemsize, place.data)
 
 

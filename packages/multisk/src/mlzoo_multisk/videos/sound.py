@@ -45,6 +45,7 @@ def sound_of_file(path: Path) -> Wave:
     """
     soundfile = library("soundfile")
     try:
+        _require_whole_wav(path)
         with soundfile.SoundFile(str(path)) as file:
             whole = Resampled(file.samplerate)
             for block in file.blocks(BLOCK, dtype="float32", always_2d=True):
@@ -56,6 +57,19 @@ def sound_of_file(path: Path) -> Wave:
         raise
     except Exception as error:  # soundfile's own errors, for one
         raise ValueError(" ".join(str(error).split())[:200]) from error
+
+
+def _require_whole_wav(path: Path) -> None:
+    """libsndfile reads a truncated .wav as a shorter one."""
+    size = path.stat().st_size if path.is_file() else 0
+    if size < 12:
+        return
+    with path.open("rb") as file:
+        head = file.read(12)
+    declared = int.from_bytes(head[4:8], "little") + 8
+    streamed = declared >= 2**31  # whoever wrote it could not go back and say
+    if head[:4] == b"RIFF" and head[8:] == b"WAVE" and size < declared and not streamed:
+        raise ValueError(f"it ends after {size} of {declared} bytes")
 
 
 def sound_of_video(path: Path) -> Wave | None:

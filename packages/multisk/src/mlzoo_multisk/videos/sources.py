@@ -108,44 +108,38 @@ def _source(
 
 def _check(sources: Sequence[Source], options: PrepareVideosOptions) -> None:
     """What one video has, all have; but for sound, which may be missing."""
-    asked = [kind for kind in KINDS if any(_has(each, kind) for each in sources)]
-    if not asked and (options.features is None or options.weights_2d or options.weights_3d):
+    weights = {"2d": options.weights_2d, "3d": options.weights_3d}
+    asked = [
+        kind for kind in KINDS if weights[kind] or any(_has(source, kind) for source in sources)
+    ]
+    if not asked and options.features is None:
         raise UsageError(
             "there would be neither 2D nor 3D features.",
             "Add --videos DIR with --weights-2d FILE and --weights-3d FILE, or --features DIR.",
         )
     for source in sources:
-        lacking = [kind for kind in asked if not _has(source, kind)]
-        if not asked:
-            lacking = list(KINDS)
-        if lacking:
-            kind, clip = lacking[0], source.clips[0]
-            ways = [f"{source.id}_{kind}.npz in {options.features}"] if options.features else []
-            if source.video is None:
-                ways.append(
-                    f"a video of that name in {options.videos}" if options.videos else "--videos"
-                )
-            else:
-                ways.append(f"--weights-{kind}")
-            raise DataError(
-                f"{options.captions}, line {clip.line}, column {VIDEO!r}: no {kind.upper()} features of "
-                f"{clip.video!r}: there is neither {' nor '.join(ways)}."
-                if ways[1:]
-                else f"{options.captions}, line {clip.line}, column {VIDEO!r}: no {kind.upper()} features "
-                f"of {clip.video!r}: there is not {ways[0]}.",
-                _hint(clip.video, options),
-            )
+        for kind in asked or KINDS:
+            if not _has(source, kind):
+                raise _lacking(source, kind, options)
+
+
+def _lacking(source: Source, kind: str, options: PrepareVideosOptions) -> DataError:
+    clip = source.clips[0]
+    ways = [f"{source.id}_{kind}.npz in {options.features}"] if options.features else []
+    if source.video is not None:
+        ways.append(f"--weights-{kind}")
+    else:
+        ways.append(f"such a file in {options.videos}" if options.videos else "--videos")
+    known = list(_Folder(options.videos).files)
+    return DataError(
+        f"{options.captions}, line {clip.line}, column {VIDEO!r}: no {kind.upper()} features of "
+        f"{clip.video!r}: there is no {' and no '.join(ways)}.",
+        did_you_mean(clip.video, known) if source.video is None and 0 < len(known) < 2000 else "",
+    )
 
 
 def _has(source: Source, kind: str) -> bool:
     return kind in source.files or kind in source.computed
-
-
-def _hint(name: str, options: PrepareVideosOptions) -> str:
-    if options.videos is None:
-        return ""
-    known = list(_Folder(options.videos).files)
-    return did_you_mean(name, known) if 0 < len(known) < 2000 else ""
 
 
 class _Folder:

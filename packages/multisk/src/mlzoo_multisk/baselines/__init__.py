@@ -1,0 +1,1 @@
+"""What stands below Multi-SK: random embeddings, and linear maps of pooled features."""
