@@ -22,6 +22,7 @@ SPEED = (
     "multisk_plans",
     "multisk_ranks",
     "multisk_shards",
+    "multisk_step",
     "safe_files",
     "start_up",
     "tfvaegan_classifier",

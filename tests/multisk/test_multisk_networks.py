@@ -19,6 +19,7 @@ from multisk_oracles import (
     shape_of,
     sizes_of,
 )
+from plain_multisk import PlainNetwork
 from pydantic import ValidationError
 from torch import Tensor
 from torch.nn import functional
@@ -292,6 +293,23 @@ def test_what_lies_behind_the_mask_changes_nothing() -> None:
                     torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["multisk", "everything at once"])
+def test_networks_compute_what_their_formulas_say(name: str) -> None:
+    network = NETWORKS[name](depth=2)
+    config = MultiSKConfig if name == "multisk" else EverythingAtOnceConfig
+    plain = PlainNetwork(config.model_validate(TINY | {"depth": 2}), SHAPE).double()
+    plain.load_state_dict(network.state_dict())
+    given_clips = clips(5)
+    found, expected = network(given_clips, 3).made(), plain(given_clips)
+    for run, value in expected.items():
+        torch.testing.assert_close(found[run], value, rtol=1e-9, atol=1e-9)
+    sum(found[run].square().sum() for run in expected).backward()
+    sum(value.square().sum() for value in expected.values()).backward()
+    parameters = dict(plain.named_parameters())
+    for parameter_name, one in network.named_parameters():
+        torch.testing.assert_close(one.grad, parameters[parameter_name].grad, rtol=1e-7, atol=1e-9)
+
+
 def test_network_of_text_and_video_knows_nothing_of_audio() -> None:
     for kind in ("multisk of text and video", "of text and video"):
         network = NETWORKS[kind]()
@@ -309,6 +327,22 @@ def test_frames_that_are_no_multiple_of_64_are_refused(frames: int) -> None:
         given_clips[name] = given_clips[name][..., :frames]
     with pytest.raises(DataError, match=f"audio has {frames} frames; expected a multiple of 64"):
         embedded(NETWORKS["multisk"](), given_clips)
+
+
+@pytest.mark.parametrize("name", ["multisk", "everything at once", "with a cls token"])
+def test_embeddings_in_mixed_precision_are_close(name: str) -> None:
+    network = NETWORKS[name]().float()
+    given_clips = {k: v if k == "audio_frames" else v.float() for k, v in clips(5).items()}
+    one = embedded(network, given_clips)
+    with torch.autocast("cpu", torch.bfloat16):
+        other = embedded(network, given_clips)
+        network.train()
+        trained = network(given_clips, 3)
+    sum(x.float().sum() for x in trained.made().values() if x.is_floating_point()).backward()
+    assert all(parameter.grad.isfinite().all() for parameter in network.parameters())
+    for found, expected in zip(other, one, strict=True):
+        if found is not None and found.is_floating_point():
+            torch.testing.assert_close(found.float(), expected, rtol=0.1, atol=0.05)
 
 
 def test_more_tokens_than_positions_are_refused() -> None:

@@ -2,8 +2,8 @@
 video and audio to embeddings of one space.
 
 b: clips, n: tokens of a modality, C: their width, P: width of embeddings; letters of the data are those of
-``mlzoo_multisk.clips``. Each network has one forward, in which every parameter gets a gradient. The modules
-have the published programs' names and shapes; what those hold and never use is left out.
+``mlzoo_multisk.clips``. Each network has one forward, in which every parameter gets a gradient; what the
+published programs hold and never use is left out. ``mlzoo_multisk.official_names`` has their names.
 """
 
 from __future__ import annotations
