@@ -4,6 +4,7 @@ are. Imports no torch."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from mlzoo import ModelSpec, Paper
 
@@ -58,6 +59,8 @@ _FIGURES = {
     "recall-at-k": "mlzoo_multisk.figures:recall_at_k",
 }
 
+_NO_VAL: dict[str, Any] = {"select": "last"}
+
 
 def baselines(task: str) -> Iterator[ModelSpec]:
     """The ladder of baselines of a task."""
@@ -69,7 +72,7 @@ def baselines(task: str) -> Iterator[ModelSpec]:
         config="mlzoo_multisk.baselines.config:RandomEmbeddingsConfig",
         factory="mlzoo_multisk.baselines.random_embeddings:RandomEmbeddings",
         default_dataset="spoken-digits",
-        presets={"*/smoke": {"limit": 40, "draws": 2}},
+        presets={"howto100m": _NO_VAL, "*/smoke": {"limit": 40, "draws": 2}},
         figures=_FIGURES,
     )
     yield ModelSpec(
@@ -80,7 +83,10 @@ def baselines(task: str) -> Iterator[ModelSpec]:
         config="mlzoo_multisk.baselines.config:PooledCCAConfig",
         factory="mlzoo_multisk.baselines.pooled_cca:PooledCCA",
         default_dataset="spoken-digits",
-        presets={"*/smoke": {"limit": 200, "projection": 16, "ridges": (0.01, 0.1)}},
+        presets={
+            "howto100m": {**_NO_VAL, "ridges": (0.1,)},
+            "*/smoke": {"limit": 200, "projection": 16, "ridges": (0.1,)},
+        },
         figures=_FIGURES,
         deterministic=True,
     )
@@ -93,6 +99,7 @@ def baselines(task: str) -> Iterator[ModelSpec]:
         factory="mlzoo_multisk.baselines.pooled_infonce:PooledInfoNCE",
         default_dataset="spoken-digits",
         presets={
+            "howto100m": _NO_VAL,
             "spoken-digits": {"epochs": 10, "batch_size": 128, "learning_rate": 0.01},
             "*/smoke": {"limit": 200, "epochs": 2, "batch_size": 32, "projection": 16},
         },
