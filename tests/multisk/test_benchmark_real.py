@@ -67,11 +67,12 @@ def test_msrvtt_of_lists_is_scored_over_1000(tmp_path: Path) -> None:
     assert data.complete["test"] == 1000
     assert not data.incomparable
     assert data.train is None
-    batch = test.batch(np.arange(968))
     known = [len(tokenise(caption)) for caption in test.captions]
-    assert batch.text_mask.sum(axis=1).tolist() == [min(20, count) for count in known]
     assert max(known) > 20
-    assert not batch.audio_mask.any()
+    for rows in np.array_split(np.arange(968), 11):
+        batch = test.batch(rows)
+        assert batch.text_mask.sum(axis=1).tolist() == [min(20, known[row]) for row in rows]
+        assert not batch.audio_mask.any()
     found = {each.text for each in doctor.examine(tmp_path, MsrvttOptions()) if each.level == "ok"}
     assert "comparable, as far as can be told" in found
 
