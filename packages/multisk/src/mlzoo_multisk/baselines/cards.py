@@ -72,7 +72,7 @@ def baselines(task: str) -> Iterator[ModelSpec]:
         config="mlzoo_multisk.baselines.config:RandomEmbeddingsConfig",
         factory="mlzoo_multisk.baselines.random_embeddings:RandomEmbeddings",
         default_dataset="spoken-digits",
-        presets={"howto100m": _NO_VAL, "*/smoke": {"limit": 40, "draws": 2}},
+        presets={"howto100m": _NO_VAL, "*/smoke": {"limit": 40, "draws": 2}, "howto100m/smoke": {}},
         figures=_FIGURES,
     )
     yield ModelSpec(
@@ -85,7 +85,8 @@ def baselines(task: str) -> Iterator[ModelSpec]:
         default_dataset="spoken-digits",
         presets={
             "howto100m": {**_NO_VAL, "ridges": (0.1,)},
-            "*/smoke": {"limit": 200, "projection": 16, "ridges": (0.1,)},
+            "*/smoke": {"limit": 200, "projection": 16, "ridges": (0.01, 0.1)},
+            "howto100m/smoke": {"limit": 20, "projection": 16},
         },
         figures=_FIGURES,
         deterministic=True,

@@ -13,7 +13,7 @@ from mlzoo_multisk.clips import Clips
 from mlzoo_multisk.dataset_config import ClipOptions, Strategy
 from mlzoo_multisk.retrieval import RetrievalData
 from mlzoo_multisk.views.text import WordTable, tokenise
-from mlzoo_multisk.views.word_vectors import find_word_vectors, read_word_vectors
+from mlzoo_multisk.views.word_vectors import look_up
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +70,7 @@ def assemble(root: Path, parts: Parts, options: ClipOptions, tokens: int) -> Ret
     return RetrievalData(
         shape=form.shape,
         words=table,
+        look_up=look_up(root, options.word_vectors),
         parts=scored,
         complete=complete,
         train=None
@@ -96,7 +97,6 @@ def words_of(root: Path, parts: Iterable[CaptionedPart], options: ClipOptions) -
     Raises:
         DataError: there is no file of vectors, or it is damaged.
     """
-    path = find_word_vectors(root, options.word_vectors)
     words = {
         word
         for part in parts
@@ -104,4 +104,4 @@ def words_of(root: Path, parts: Iterable[CaptionedPart], options: ClipOptions) -
         for caption in own
         for word in tokenise(caption)
     }
-    return read_word_vectors(path, words)
+    return look_up(root, options.word_vectors)(words)

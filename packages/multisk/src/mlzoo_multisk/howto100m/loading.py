@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,8 @@ from mlzoo_multisk.howto100m.folder import FolderStore, ShardedVideos, VideoStor
 from mlzoo_multisk.howto100m.prepare import WORDS, WORDS_DIGEST
 from mlzoo_multisk.retrieval import RetrievalData
 from mlzoo_multisk.shards.store import ShardStore
-from mlzoo_multisk.views.text import WordTable, tokenise
-from mlzoo_multisk.views.word_vectors import find_word_vectors, read_word_vectors
+from mlzoo_multisk.views.text import tokenise
+from mlzoo_multisk.views.word_vectors import look_up
 
 LARGEST_SHARE = 5
 """At most one of so many videos is held out."""
@@ -37,15 +36,12 @@ def load(root: Path, options: HowTo100MOptions) -> RetrievalData:
         DataError: a file is missing or damaged.
     """
     store = open_videos(root)
-    vectors = find_word_vectors(root, options.word_vectors)
-    table = read_word_vectors(vectors, vocabulary(store))
+    vectors_of = look_up(root, options.word_vectors)
+    table = vectors_of(vocabulary(store))
     test = hold_out(store, options.held_out, options.held_out_seed)
     train = np.setdiff1d(np.arange(len(store)), test)
     form = ClipForm.of(store, table, options)
     clips = HeldOutClips(store, test, form, options.held_out_seed)
-
-    def look_up(words: Collection[str]) -> WordTable:
-        return read_word_vectors(vectors, words)
 
     return RetrievalData(
         shape=form.shape,
@@ -53,7 +49,7 @@ def load(root: Path, options: HowTo100MOptions) -> RetrievalData:
         parts={"test": clips},
         complete={"test": len(clips)},
         train=HowTo100MTraining(store, train, form, options),
-        look_up=look_up,
+        look_up=vectors_of,
         audio_tokens=form.tokens,
         protocol="clips of held-out videos",
         facts={"source": "files" if store.sizes is None else f"{len(store.sizes)} shards"},

@@ -21,6 +21,7 @@ from mlzoo_multisk.clips import Clips
 from mlzoo_multisk.dataset_config import VideosOptions
 from mlzoo_multisk.retrieval import RetrievalData
 from mlzoo_multisk.videos.captions import PARTS, SPLIT
+from mlzoo_multisk.views.word_vectors import look_up
 
 SHARDS, VECTORS, WORK, UNREADABLE = "videos", "word_vectors.npz", "videos.work", "unreadable.csv"
 OWN = "these are your own videos; no published number is of them"
@@ -59,6 +60,7 @@ def load(root: Path, options: VideosOptions) -> RetrievalData:
     return RetrievalData(
         shape=form.shape,
         words=table,
+        look_up=look_up(root, options.word_vectors),
         parts=scored,
         complete={name: len(clips) for name, clips in scored.items()},
         train=learnt,

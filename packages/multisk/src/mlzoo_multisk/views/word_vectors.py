@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 
 from mlzoo.data.checks import existing
@@ -28,7 +29,7 @@ def read_word_vectors(path: Path, only: Collection[str] | None = None) -> WordTa
     found = read_vectors(path, only)
     if not found.words:
         raise DataError(
-            f"{path} has no vector of any of the {len(only or ())} words that the captions use.",
+            f"{path} has no vector of any of the {len(only or ())} words asked for.",
             "Case counts; give a table of the captions' language: --word-vectors FILE",
         )
     return WordTable.of(found.words, found.vectors)
@@ -62,6 +63,15 @@ def find_word_vectors(folder: Path, option: Path | None = None) -> Path:
             "or name a file: --word-vectors FILE",
         )
     return found[0]
+
+
+def look_up(folder: Path, option: Path | None) -> Callable[[Collection[str]], WordTable]:
+    """Gives the vectors of some words, out of the file that :func:`find_word_vectors` finds.
+
+    Raises:
+        DataError: there is none.
+    """
+    return partial(read_word_vectors, find_word_vectors(folder, option))
 
 
 def write_word_vectors(path: Path, table: WordTable) -> None:
