@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlzoo.run_directory import RunRecord
 from mlzoo_multisk import figures
 from mlzoo_multisk.figures import anchor_map, found_up_to, rank_histogram, recall_at_k, training
 
@@ -45,6 +46,8 @@ class FakeRun:
 
     def predictions(self, split: str) -> dict[str, Any]:
         return self.arrays
+
+    step_means = RunRecord.step_means
 
     def curve(self, metric: str, split: str) -> tuple[list[int], list[float]]:
         rows = [row for row in self.rows if row.get("split") == split and metric in row]

@@ -48,7 +48,7 @@ def training(runs: Sequence[RunRecord]) -> Figure | None:
     panels = figure.subplots(1, count, squeeze=False)[0]
     for ax, (name, title) in zip(panels, LOGGED.items(), strict=False):
         for colour, group in zip(cycle(COLOURS), groups, strict=False):
-            lines(ax, [_means(run, name) for run in group.runs], colour, group.label)
+            lines(ax, [run.step_means(name) for run in group.runs], colour, group.label)
         style(ax, title)
     for ax, split in zip(panels[len(LOGGED) :], splits, strict=True):
         _score_panel(ax, groups, split)
@@ -57,15 +57,6 @@ def training(runs: Sequence[RunRecord]) -> Figure | None:
     if len(groups) > 1:
         panels[0].legend(fontsize=7, frameon=False)
     return figure
-
-
-def _means(run: RunRecord, name: str) -> dict[int, float]:
-    """Mean over the steps of each epoch."""
-    values: dict[int, list[float]] = {}
-    for row in run.rows:
-        if row.get(name) is not None:
-            values.setdefault(row["epoch"], []).append(row[name])
-    return {epoch: float(np.mean(each)) for epoch, each in values.items()}
 
 
 def _score_panel(ax: Axes, groups: Sequence[Group], split: str) -> None:

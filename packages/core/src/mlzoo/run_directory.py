@@ -15,6 +15,7 @@ import platform
 import secrets
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -228,6 +229,14 @@ class RunRecord:
         """Epochs and values of one evaluated metric."""
         rows = [r for r in self.rows if r.get("split") == split and r.get(metric) is not None]
         return [r["epoch"] for r in rows], [r[metric] for r in rows]
+
+    def step_means(self, name: str) -> dict[int, float]:
+        """Of a value that steps logged, the mean over each epoch that has it."""
+        values: dict[int, list[float]] = {}
+        for row in self.rows:
+            if row.get(name) is not None:
+                values.setdefault(row["epoch"], []).append(row[name])
+        return {epoch: statistics.fmean(each) for epoch, each in values.items()}
 
     def predictions(self, split: str) -> dict[str, npt.NDArray[np.generic]]:
         """The stored prediction arrays of a split or ``split@view``."""

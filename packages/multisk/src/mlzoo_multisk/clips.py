@@ -18,6 +18,12 @@ Index: TypeAlias = npt.NDArray[np.int64]
 
 Modality: TypeAlias = Literal["text", "video", "audio"]
 MODALITIES: tuple[Modality, ...] = ("text", "video", "audio")
+FUSED: dict[str, tuple[Modality, ...]] = {
+    "tv": ("text", "video"),
+    "ta": ("text", "audio"),
+    "va": ("video", "audio"),
+}
+"""Pairs of modalities that are fused, by the names of their embeddings."""
 Pooling: TypeAlias = Literal["clip", "nearest", "max_pool", "avg_pool", "none"]
 """How tokens are brought to a fixed number: cut, nearest rows, maxima, means, or as they are."""
 

@@ -170,9 +170,9 @@ def training(runs: Sequence[RunRecord]) -> Figure | None:
     figure = Figure(figsize=(3.7 * len(titles), 3.2), layout="constrained")
     panels = dict(zip(titles, figure.subplots(1, len(titles), squeeze=False)[0], strict=True))
     for colour, group in zip(cycle(COLOURS), groups, strict=False):
-        lines(panels["loss"], [_means(run, "loss") for run in group.runs], colour, group.label)
+        lines(panels["loss"], [run.step_means("loss") for run in group.runs], colour, group.label)
     for colour, name in zip(cycle(COLOURS), parts, strict=False):
-        found = [_means(run, name) for run in groups[0].runs]
+        found = [run.step_means(name) for run in groups[0].runs]
         lines(panels["parts of the loss"], found, colour, _part(name))
     for title, ax in panels.items():
         style(ax, f"text → video on {title}, %" if title in splits else title)
@@ -200,15 +200,6 @@ def _part(name: str) -> str:
     if pair in CONTRASTS:
         return arrow(CONTRASTS[pair]).replace("→", "↔")
     return pair.replace("_", " ")
-
-
-def _means(run: RunRecord, name: str) -> dict[int, float]:
-    """Mean over the steps of each epoch."""
-    values: dict[int, list[float]] = {}
-    for row in run.rows:
-        if row.get(name) is not None:
-            values.setdefault(row["epoch"], []).append(row[name])
-    return {epoch: float(np.mean(each)) for epoch, each in values.items()}
 
 
 def _score_panel(ax: Axes, groups: Sequence[Group], split: str) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mlzoo.errors import UsageError
+from mlzoo_multisk.clips import FUSED, MODALITIES, Modality
 
 LEAST_NORM = 1e-8
 """What a cosine divides by at least."""
@@ -28,14 +29,7 @@ PAIRS: dict[str, tuple[str, str]] = {
 }
 """The embeddings that a contrastive loss brings together; ``va`` is of video and audio fused."""
 
-_PARTS = {
-    "text": ("text",),
-    "video": ("video",),
-    "audio": ("audio",),
-    "tv": ("text", "video"),
-    "ta": ("text", "audio"),
-    "va": ("video", "audio"),
-}
+_PARTS: dict[str, tuple[Modality, ...]] = {**{name: (name,) for name in MODALITIES}, **FUSED}
 
 
 class Contrast(Protocol):

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from mlzoo.errors import DataError, UsageError
 from mlzoo_multisk.audio_network import AudioNetwork, token_mask
-from mlzoo_multisk.clips import FRAMES_PER_TOKEN, MODALITIES, Modality, Pooling, Shape
+from mlzoo_multisk.clips import FRAMES_PER_TOKEN, FUSED, MODALITIES, Modality, Pooling, Shape
 from mlzoo_multisk.config import EverythingAtOnceConfig, MultiSKConfig, RetrievalConfig
 from mlzoo_multisk.fusion import FusionTransformer, Group, Tokens, masked_mean, stand_in
 from mlzoo_multisk.layers import EPSILON, GatedEmbedding, drawn
@@ -61,14 +61,7 @@ class Embeddings(NamedTuple):
         return found | {name: value for name, value in made.items() if name.startswith("in_")}
 
 
-GROUPS: dict[str, Group] = {
-    "text": ("text",),
-    "video": ("video",),
-    "audio": ("audio",),
-    "tv": ("text", "video"),
-    "ta": ("text", "audio"),
-    "va": ("video", "audio"),
-}
+GROUPS: dict[str, Group] = {**{name: (name,) for name in MODALITIES}, **FUSED}
 """Modalities that Everything at Once lets look at each other."""
 
 

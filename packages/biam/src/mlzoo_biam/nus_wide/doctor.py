@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from mlzoo import Finding
+from mlzoo.data.examination import all_together, guarded
 from mlzoo.errors import DataError
 from mlzoo_biam.dataset_config import NusWideOptions
-from mlzoo_biam.examination import all_together, guarded
 from mlzoo_biam.nus_wide.archive import PARTS, Archive, name_list
 from mlzoo_biam.nus_wide.benchmark import (
     IMAGES,

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from mlzoo import Finding
+from mlzoo.data.examination import all_together, guarded
 from mlzoo.errors import DataError
 from mlzoo_biam.dataset_config import OpenImagesOptions
-from mlzoo_biam.examination import all_together, guarded
 from mlzoo_biam.multilabel import Images
 from mlzoo_biam.open_images.annotations import read_annotations
 from mlzoo_biam.open_images.classes import Classes, read_classes

@@ -10,7 +10,6 @@ Both ways go together in one table, for different tags.
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlzoo.data.checks import existing, readable
+from mlzoo.data.csv_files import read_csv
 from mlzoo.errors import DataError, did_you_mean
 
 IMAGE, TAGS, SPLIT = "image", "tags", "split"
@@ -60,7 +60,8 @@ def read_tag_table(path: Path, known: Sequence[str] | None = None) -> TagTable:
         DataError: missing, not such a table, an image twice or with a path that leads elsewhere, a
             value that is no label, a tag that is not known or stands both in ``tags`` and in a column.
     """
-    head, rows = _rows(path)
+    hint = "Tags within a cell have ';' between them, not ','."
+    head, rows = read_csv(path, without_lines="names no image", hint=hint)
     for name in {IMAGE, TAGS, SPLIT} & set(head):
         if head.count(name) > 1:
             raise DataError(f"{path} has the column {name!r} twice.")
@@ -94,34 +95,6 @@ def read_tags(path: Path) -> list[str]:
         raise DataError(f"{path} is empty.")
     _require_distinct(tags, f"{path}: the tag")
     return tags
-
-
-def _rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The first line, and the others with their numbers."""
-    if path.suffix.lower() not in (".csv", ".tsv"):
-        raise DataError(f"{path}: expected a table that ends in .csv or .tsv.")
-    mark = "\t" if path.suffix.lower() == ".tsv" else ","
-    with (
-        readable(existing(path), "a table in UTF-8"),
-        path.open(encoding="utf-8-sig", newline="") as file,
-    ):
-        try:
-            reader = csv.reader(file, delimiter=mark, strict=True)
-            lines = [
-                (reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)
-            ]
-        except csv.Error as error:
-            raise DataError(f"{path} is no whole table: {error}.") from error
-    if len(lines) < 2:
-        raise DataError(f"{path} names no image.")
-    head = lines[0][1]
-    for number, row in lines[1:]:
-        if len(row) != len(head):
-            raise DataError(
-                f"{path}, line {number}: {len(row)} cells, the first line has {len(head)}.",
-                f"Tags within a cell have ';' between them, not {mark!r}." if mark == "," else "",
-            )
-    return head, lines[1:]
 
 
 def _image(text: str, path: Path, number: int) -> str:

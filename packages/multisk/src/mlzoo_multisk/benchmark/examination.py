@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mlzoo.contracts import Finding
+from mlzoo.data.examination import all_together, guarded
 from mlzoo.errors import MlzooError
 from mlzoo_multisk.benchmark.assembling import Parts, words_of
 from mlzoo_multisk.benchmark.files import layouts_of
@@ -22,12 +23,35 @@ NAMED = 3
 """Of many, those that are named."""
 
 
-def guarded(subject: str, found: Iterator[Finding]) -> Iterator[Finding]:
-    """What cannot be read is a finding, too."""
-    try:
-        yield from found
-    except MlzooError as error:
-        yield Finding("error", subject, error.message, error.fix)
+def examined(
+    root: Path,
+    test_files: Mapping[str, str],
+    options: ClipOptions,
+    read: Callable[[], Parts],
+    load: Callable[[], RetrievalData],
+) -> Sequence[Finding]:
+    """All findings about a copy of a benchmark; every clip is read.
+
+    Args:
+        root: the dataset's folder.
+        test_files: by layout, the file of the test clips.
+        options: of the dataset.
+        read: the clips of whatever layout there is.
+        load: the whole data.
+    """
+    findings = list(check_layouts(root, test_files))
+    if not layouts_of(root, test_files):
+        return findings
+    findings += guarded("clips", _check_clips(root, options, read))
+    if all(finding.level != "error" for finding in findings):
+        findings += all_together(load)
+    return findings
+
+
+def _check_clips(root: Path, options: ClipOptions, read: Callable[[], Parts]) -> Iterator[Finding]:
+    parts = read()
+    yield from check_parts(parts)
+    yield from guarded("word vectors", check_words(root, parts, options))
 
 
 def check_layouts(root: Path, test_files: Mapping[str, str]) -> Iterator[Finding]:
@@ -129,20 +153,6 @@ def check_words(root: Path, parts: Parts, options: ClipOptions) -> Iterator[Find
         yield Finding("warning", path.name, f"{none} captions have no known word")
     longer = sum(len(table.tokens_known(text)) > options.words for text in captions)
     yield Finding("ok", path.name, f"{longer} captions have more than {options.words} known words")
-
-
-def all_together(load: Callable[[], RetrievalData]) -> Iterator[Finding]:
-    """The verdict of the loader itself, and whether published rows speak of these data."""
-    try:
-        data = load()
-    except MlzooError as error:
-        yield Finding("error", "the files together", error.message, error.fix)
-        return
-    if data.incomparable:
-        yield Finding("warning", "published rows", f"not comparable: {data.incomparable}")
-    else:
-        yield Finding("ok", "published rows", "comparable, as far as can be told")
-    yield Finding("ok", "fingerprint", data.fingerprint())
 
 
 def _misfit(item: Item) -> bool:

@@ -2,20 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mlzoo.errors import RunError, UsageError
 from mlzoo.progress import Progress
 from mlzoo_multisk.benchmark.assembling import Parts
-from mlzoo_multisk.benchmark.files import shard_folder
-from mlzoo_multisk.benchmark.part import CAPTIONS, VIDEO, CaptionedPart
+from mlzoo_multisk.benchmark.files import layout_of, shard_folder
+from mlzoo_multisk.benchmark.part import CAPTIONS, VIDEO, CaptionedPart, refuse_shared
+from mlzoo_multisk.benchmark.prepare_config import PrepareBenchmarkOptions
 from mlzoo_multisk.clips import Item
 from mlzoo_multisk.shards.store import ShardStore
 from mlzoo_multisk.shards.writer import ShardWriter
 
 SOURCE = "source"
+
+
+def prepared(
+    root: Path,
+    test_files: Mapping[str, str],
+    options: PrepareBenchmarkOptions,
+    progress: Progress,
+    read: Callable[[str], Parts],
+) -> Mapping[str, object]:
+    """Make ``shards/test`` and ``shards/train`` of a benchmark.
+
+    Args:
+        root: the dataset's folder, where the files lie.
+        test_files: by layout, the file of the test clips.
+        options: what to make them of.
+        progress: told how many clips are done.
+        read: the clips of a layout.
+
+    Returns:
+        Facts of what was made.
+
+    Raises:
+        UsageError: shards are there already.
+        DataError: a file is missing, damaged or hostile, or a test video is in the training list.
+        RunError: a file cannot be written.
+    """
+    refuse_existing(root)
+    layout = layout_of(root, test_files, options.layout)
+    progress.message(f"reading the {layout} layout")
+    parts = read(layout)
+    if parts.train is not None:
+        refuse_shared(parts.test, parts.train, str(root))
+    return make_shards(root, parts, options.shard_megabytes, progress)
 
 
 def refuse_existing(root: Path) -> None:

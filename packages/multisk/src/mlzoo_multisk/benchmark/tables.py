@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlzoo.data.checks import existing, readable
+from mlzoo.data.csv_files import read_csv
 from mlzoo.errors import DataError, did_you_mean
 
 Line = tuple[int, dict[str, str]]
@@ -24,36 +23,13 @@ def read_table(path: Path, columns: Sequence[str]) -> list[Line]:
         DataError: missing, no whole table, a column lacks or stands twice, a line with another number of
             cells, or no lines.
     """
-    try:
-        with (
-            readable(existing(path), "a table in UTF-8"),
-            path.open(encoding="utf-8-sig", newline="") as file,
-        ):
-            reader = csv.reader(file, strict=True)
-            lines = [
-                (reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)
-            ]
-    except csv.Error as error:
-        raise DataError(
-            f"{path} is no whole table: {error}.", "Quotes within a quoted cell are doubled."
-        ) from error
-    if not lines:
-        raise DataError(f"{path} is empty.")
-    head = lines[0][1]
+    head, lines = read_csv(path, hint="A caption with a comma stands in quotes.")
     for name in columns:
         if head.count(name) != 1:
             how = "twice" if name in head else f"not. {did_you_mean(name, head)}"
             raise DataError(f"{path} has the column {name!r} {how}".rstrip("."), f"Found: {head}")
-    for number, row in lines[1:]:
-        if len(row) != len(head):
-            raise DataError(
-                f"{path}, line {number}: {len(row)} cells, the first line has {len(head)}.",
-                "A caption with a comma stands in quotes.",
-            )
-    if not lines[1:]:
-        raise DataError(f"{path} has no lines below its first.")
     places = {name: head.index(name) for name in columns}
-    return [(n, {name: row[at] for name, at in places.items()}) for n, row in lines[1:]]
+    return [(n, {name: row[at] for name, at in places.items()}) for n, row in lines]
 
 
 def read_names(path: Path, column: str) -> list[str]:

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mlzoo.contracts import Finding
-from mlzoo_multisk.benchmark.examination import (
-    all_together,
-    check_layouts,
-    check_parts,
-    check_words,
-    guarded,
-)
-from mlzoo_multisk.benchmark.files import layouts_of
+from mlzoo_multisk.benchmark.examination import examined
 from mlzoo_multisk.dataset_config import MsrvttOptions
 from mlzoo_multisk.msrvtt.files import TEST_FILES
 from mlzoo_multisk.msrvtt.loading import load, read_parts
@@ -21,16 +14,10 @@ from mlzoo_multisk.msrvtt.loading import load, read_parts
 
 def examine(root: Path, options: MsrvttOptions) -> Sequence[Finding]:
     """All findings about the copy of MSR-VTT in ``root``; every clip is read."""
-    findings = list(check_layouts(root, TEST_FILES))
-    if not layouts_of(root, TEST_FILES):
-        return findings
-    findings += guarded("clips", _clips(root, options))
-    if all(finding.level != "error" for finding in findings):
-        findings += all_together(lambda: load(root, options))
-    return findings
-
-
-def _clips(root: Path, options: MsrvttOptions) -> Iterator[Finding]:
-    parts = read_parts(root, options.train_list)
-    yield from check_parts(parts)
-    yield from guarded("word vectors", check_words(root, parts, options))
+    return examined(
+        root,
+        TEST_FILES,
+        options,
+        read=lambda: read_parts(root, options.train_list),
+        load=lambda: load(root, options),
+    )

@@ -10,13 +10,12 @@ Lines with the same video, start and end are captions of one clip.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from mlzoo.data.checks import existing, readable
+from mlzoo.data.csv_files import read_csv
 from mlzoo.errors import DataError, did_you_mean
 
 VIDEO, CAPTION, SPLIT, START, END = COLUMNS = ("video", "caption", "split", "start", "end")
@@ -57,7 +56,9 @@ def read_captions(path: Path) -> list[Clip]:
         DataError: missing, not such a table, or a cell that is not what its column asks for; the line
             and the column are named.
     """
-    head, rows = _rows(path)
+    hint = "A caption with ',' in it stands in quotation marks."
+    head, rows = read_csv(path, without_lines="has no captions", hint=hint)
+    _check_head(path, head)
     found: dict[tuple[str, float | None, float | None], _Gathered] = {}
     splits: dict[str, tuple[str | None, int]] = {}
     for line, cells in rows:
@@ -80,33 +81,6 @@ def read_captions(path: Path) -> list[Clip]:
         Clip(video, tuple(each.captions), each.split, start, end, each.line)
         for (video, start, end), each in found.items()
     ]
-
-
-def _rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The first line, and the others with their numbers."""
-    if path.suffix.lower() not in (".csv", ".tsv"):
-        raise DataError(f"{path}: expected a table that ends in .csv or .tsv.")
-    mark = "\t" if path.suffix.lower() == ".tsv" else ","
-    with (
-        readable(existing(path), "a table in UTF-8"),
-        path.open(encoding="utf-8-sig", newline="") as file,
-    ):
-        try:
-            reader = csv.reader(file, delimiter=mark, strict=True)
-            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
-        except csv.Error as error:
-            raise DataError(f"{path} is no whole table: {error}.") from error
-    if len(lines) < 2:
-        raise DataError(f"{path} has no captions.")
-    head = lines[0][1]
-    _check_head(path, head)
-    for number, row in lines[1:]:
-        if len(row) != len(head):
-            raise DataError(
-                f"{path}, line {number}: {len(row)} cells, the first line has {len(head)}.",
-                f"A caption with {mark!r} in it stands in quotation marks." if mark == "," else "",
-            )
-    return head, lines[1:]
 
 
 def _check_head(path: Path, head: Sequence[str]) -> None:

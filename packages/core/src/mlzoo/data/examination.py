@@ -1,12 +1,11 @@
-"""What the doctors of several datasets look at in the same way."""
+"""What the doctors of datasets do in the same way."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from mlzoo.contracts import Finding
+from mlzoo.contracts import Finding, TaskData
 from mlzoo.errors import MlzooError
-from mlzoo_biam.multilabel import MultiLabelData
 
 
 def guarded(subject: str, found: Iterator[Finding]) -> Iterator[Finding]:
@@ -17,7 +16,7 @@ def guarded(subject: str, found: Iterator[Finding]) -> Iterator[Finding]:
         yield Finding("error", subject, error.message, error.fix)
 
 
-def all_together(load: Callable[[], MultiLabelData]) -> Iterator[Finding]:
+def all_together(load: Callable[[], TaskData]) -> Iterator[Finding]:
     """The verdict of the loader itself, and whether published rows speak of these data."""
     try:
         data = load()
@@ -25,8 +24,8 @@ def all_together(load: Callable[[], MultiLabelData]) -> Iterator[Finding]:
         yield Finding("error", "the files together", error.message, error.fix)
         yield Finding("note", "published rows", "cannot be told before the errors are gone")
         return
-    if data.incomparable:
-        yield Finding("warning", "published rows", f"not comparable: {data.incomparable}")
+    if reason := getattr(data, "incomparable", ""):
+        yield Finding("warning", "published rows", f"not comparable: {reason}")
     else:
         yield Finding("ok", "published rows", "comparable, as far as can be told")
     yield Finding("ok", "fingerprint", data.fingerprint())
