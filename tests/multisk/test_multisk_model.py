@@ -241,6 +241,9 @@ def test_a_run_starts_from_another_ones_weights_and_scores_them_as_they_are(tmp_
     scored = trained(tmp_path / "second", **options)
     for name, value in first.metrics["test"].items():
         assert value == pytest.approx(scored.metrics["test"][name], nan_ok=True)
+    last = first.directory / "checkpoints" / "last.pt"
+    again = trained(tmp_path / "last", epochs=0, initial_weights=last)
+    assert again.metrics["test"] == pytest.approx(scored.metrics["test"], nan_ok=True)
     tuned = trained(tmp_path / "third", initial_weights=first.directory, epochs=1)
     assert not same(state_of(first, "best.pt")["model"], state_of(tuned, "best.pt")["model"])
     gone = trained(tmp_path / "x", epochs=1, initial_weights=None)

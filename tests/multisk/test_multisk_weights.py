@@ -272,7 +272,7 @@ def test_missing_file_is_told() -> None:
 def in_a_run(folder: Path, model: Holder, name: str = "best.pt") -> Path:
     state: State = {"model": model.state_dict(), "epoch": 3, "finished": True}
     if name == "last.pt":
-        state = {"state": {"weights": model.state_dict()}, "epoch": 3}
+        state = {"state": {"model": model.state_dict()}, "epoch": 3}
     (folder / "checkpoints").mkdir(exist_ok=True)
     save_checkpoint(folder / "checkpoints" / name, state)
     return folder

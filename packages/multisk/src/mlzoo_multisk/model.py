@@ -139,7 +139,10 @@ class RetrievalModel:
             if config.initial_weights is not None:
                 from mlzoo_multisk.weights import start_from
 
-                start_from(config.initial_weights, self)
+                done = start_from(config.initial_weights, self)
+                run.message(f"starts from the weights of {config.initial_weights} ({done['file']})")
+                if done["interpolated"]:
+                    run.message(f"brought to another number of tokens: {done['interpolated']}")
             elif not config.epochs:
                 run.message("no --initial-weights: random weights are scored")
 

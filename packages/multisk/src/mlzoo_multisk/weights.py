@@ -205,7 +205,7 @@ def _checkpoint_of(path: Path) -> Path:
 def _of_a_run(found: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The weights, if this is ``best.pt``, or ``last.pt`` of a model's loop."""
     resumed = found.get("state")
-    state = resumed.get("weights") if isinstance(resumed, Mapping) else found.get("model")
+    state = (resumed if isinstance(resumed, Mapping) else found).get("model")
     return state if isinstance(state, Mapping) else None
 
 
