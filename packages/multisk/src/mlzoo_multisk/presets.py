@@ -36,6 +36,9 @@ _SMALL: dict[str, Any] = {
     "ema_decay": 0.99,
 }
 
+_DIGITS: dict[str, Any] = {**_SMALL, "width": 128, "projection": 192, "epochs": 12}
+"""The best text to video on val among a handful of settings, with seed 0."""
+
 _DEMO: dict[str, Any] = {**_SMALL, "epochs": 12, "freeze_batch_norm": False}
 _DEMOS: dict[str, dict[str, Any]] = {
     "msrvtt/demo": {**_DEMO, "tokens": 12},
@@ -62,7 +65,7 @@ _TRY_ANCHORS: dict[str, Any] = {"anchors": 8, "anchor_queue": 60}
 def multisk_presets() -> dict[str, dict[str, Any]]:
     """Of Multi-SK, by ``dataset``, ``dataset/variant`` or, for all of them, ``*/variant``."""
     return {
-        "spoken-digits": {**_SMALL, "epochs": 12, "anchor_queue": 512, "anchors": 32},
+        "spoken-digits": {**_DIGITS, "anchor_queue": 512, "anchors": 32},
         "howto100m": PRETRAINING,
         "howto100m/compat": PROGRAM,
         "msrvtt": {**_EQUAL, **_MSRVTT},
@@ -79,7 +82,7 @@ def multisk_presets() -> dict[str, dict[str, Any]]:
 def everything_at_once_presets() -> dict[str, dict[str, Any]]:
     """Of Everything at Once, the same way."""
     return {
-        "spoken-digits": {**_SMALL, "epochs": 12},
+        "spoken-digits": _DIGITS,
         "howto100m": PRETRAINING,
         "howto100m/compat": {"misaligned": "always"},
         "msrvtt": {**_EQUAL_PAIRS, **_MSRVTT},
