@@ -145,7 +145,7 @@ def test_clips_have_the_shape_that_the_data_say(
     source: str, request: pytest.FixtureRequest
 ) -> None:
     data = load(request.getfixturevalue(source), OPTIONS)
-    assert data.shape == Shape(20, 32, 12, 48, 768)
+    assert data.shape == Shape(20, 32, 12, 96, 768)
     assert data.splits == ("test",)
     assert (len(data.parts["test"]), data.complete["test"]) == (COUNT // 5, COUNT // 5)
     train = training(data)
@@ -156,7 +156,7 @@ def test_clips_have_the_shape_that_the_data_say(
         train.store.keys[train.rows[row]] for row in (3, 3, 3, 0, 0, 0)
     ]
     assert batch.text.shape == (6, 20, 32)
-    assert batch.video.shape == (6, 12, 48)
+    assert batch.video.shape == (6, 12, 96)
     assert batch.audio.shape == (6, 40, 768)
     assert (batch.audio_frames == -1).all()
     assert all(
@@ -399,7 +399,7 @@ def test_shards_of_others_are_learnt_from(written: Path, tmp_path: Path) -> None
         writer.finish()
     shutil.copy(written / "word_vectors.txt", tmp_path)
     data = load(tmp_path, OPTIONS)
-    assert data.shape.video_width == 24
+    assert data.shape.video_width == 48
     draw_all(data)
 
 

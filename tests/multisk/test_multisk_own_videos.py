@@ -526,7 +526,7 @@ def test_demo_is_loaded_with_splits_and_ceilings(demo: Path) -> None:
     assert data.ceilings["t2v_r1"] == 100
     assert data.incomparable
     batch = data.part("test").batch(np.arange(3))
-    assert batch.video.shape == (3, 12, 512)
+    assert batch.video.shape == (3, 12, 96)
     assert batch.audio.shape == (3, 40, 768)
     assert batch.audio_mask.any(axis=1).all()
     assert batch.text_mask.any(axis=1).all()

@@ -102,3 +102,16 @@ def test_too_many_topics_are_refused(topics: int) -> None:
     with pytest.raises(ValueError, match="topics must be from 1 to 144"):
         PlantedWorld(0, topics)
     assert len(PlantedWorld(0, 144)) == 144
+
+
+def test_a_world_of_fewer_topics_is_a_part_of_one_of_more():
+    small, large = PlantedWorld(3, 5), PlantedWorld(3, 40)
+    assert small.names == large.names[:5]
+    assert small.words == large.words
+    np.testing.assert_array_equal(small.vectors, large.vectors)
+    for one, other in zip(
+        small.video_rows(4, 6, np.random.RandomState(0)),
+        large.video_rows(4, 6, np.random.RandomState(0)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-6)

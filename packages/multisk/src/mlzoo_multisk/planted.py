@@ -3,7 +3,10 @@
 A topic is an action upon a thing, "fold" and "paper". Both have latent attributes; those of a topic, z,
 are both side by side. All else follows by linear maps from z: the vector of the action's word and that of the
 thing's, means of 2D and 3D rows (as after a ReLU, with noise on every row), and which bands of a spectrogram
-are loud. So a model of linear maps can tell all topics apart, and clips of one topic cannot be told apart.
+are loud. A model of linear maps can tell all topics apart, and clips of one topic cannot be told apart.
+
+Of two worlds of one seed and of equal widths, the one with fewer topics is a part of the other, so that what
+is learnt from one dataset's demo holds in another's.
 """
 
 from __future__ import annotations
@@ -72,8 +75,8 @@ class PlantedWorld:
         seed: int,
         topics: int = 24,
         *,
-        width_2d: int = 24,
-        width_3d: int = 24,
+        width_2d: int = 48,
+        width_3d: int = 48,
         word_width: int = 32,
     ) -> None:
         if not 0 < topics <= len(ACTIONS) * len(THINGS):

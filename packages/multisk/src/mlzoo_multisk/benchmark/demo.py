@@ -23,7 +23,7 @@ LACKING = 12
 
 def planted_world(seed: int) -> PlantedWorld:
     """Topics of two words each; features are narrow, so that the files are small."""
-    return PlantedWorld(seed, TOPICS, width_2d=48, width_3d=48)
+    return PlantedWorld(seed, TOPICS)
 
 
 def draw_clip(

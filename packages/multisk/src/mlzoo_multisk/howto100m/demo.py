@@ -21,7 +21,7 @@ from mlzoo_multisk.howto100m.files import AUDIO, CAPTIONS, COLUMN, FEATURES, VID
 from mlzoo_multisk.planted import FRAMES, ROWS_2D, ROWS_3D, PlantedWorld
 
 COUNT = 60
-TOPICS = 24
+TOPICS = 96
 SECONDS = (60, 100)
 WITHOUT_AUDIO = 0.1
 SILENT = 0.1

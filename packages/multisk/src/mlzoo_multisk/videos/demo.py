@@ -40,8 +40,6 @@ SAMPLES = 16_000
 FUNDAMENTAL = 40
 """Hz from one frequency of the spectrum behind the mel bands to the next."""
 LOUDNESS = 0.05
-WIDTH = 256
-"""Of the planted features; those of published networks are 2048 wide."""
 
 Pixels = npt.NDArray[np.uint8]
 Wave = npt.NDArray[np.float32]
@@ -61,7 +59,7 @@ def write_demo(root: Path, seed: int) -> Mapping[str, object]:
     root.mkdir(parents=True, exist_ok=True)
     if any(root.iterdir()):
         raise UsageError(f"{root} is not empty.", "Move it away, or choose another folder.")
-    world = PlantedWorld(seed, TOPICS, width_2d=WIDTH, width_3d=WIDTH)
+    world = PlantedWorld(seed, TOPICS)
     random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence((seed, 1))))
     given = root / GIVEN
     for name in ("videos", "audio", "features"):
