@@ -17,9 +17,13 @@ from pathlib import Path
 
 import _table
 
-CPU_ONLY = {"biam_metrics", "mdn_data", "safe_files", "start_up"}
+CPU_ONLY = {
+    "biam_metrics", "mdn_data", "multisk_ranks", "multisk_shards", "safe_files", "start_up",
+}  # fmt: skip
 ONLY_BY_NAME = {"mdn_family", "zero_shot_scores"}
 """They take far longer than all others together, and compare scores, not speed."""
+SLOW = {"multisk_step"}
+"""Twenty minutes and 14 GB on a CPU: run if named, or on a GPU."""
 
 
 def scripts(named: Sequence[str], device: str) -> list[Path]:
@@ -31,7 +35,8 @@ def scripts(named: Sequence[str], device: str) -> list[Path]:
         raise SystemExit(
             f"no benchmark {', '.join(unknown)} on {device}; there are {', '.join(found)}"
         )
-    chosen = named or set(found) - ONLY_BY_NAME
+    left_out = ONLY_BY_NAME | (SLOW if device == "cpu" else set())
+    chosen = named or set(found) - left_out
     return [path for name, path in found.items() if name in chosen]
 
 
