@@ -93,11 +93,11 @@ def part(shares):
 
 
 def test_two_processes_do_what_one_does(tmp_path, monkeypatch):
-    (tmp_path / "multisk_part.py").write_text(PART)
+    (tmp_path / "multisk_gathered_part.py").write_text(PART)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    module = importlib.import_module("multisk_part")
+    module = importlib.import_module("multisk_gathered_part")
     shared = launch(2, module.part, SHARES)
     alone = module.steps(lambda network: network, torch.arange(12))
     assert alone["losses"][-1] > 0

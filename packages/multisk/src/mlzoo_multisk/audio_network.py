@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from math import sqrt
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from mlzoo_multisk.clips import MEL_BANDS
+from mlzoo_multisk.gathering import process_count, sum_over_processes
 
 KERNEL = 9
 """Frames that a convolution looks at."""
@@ -39,22 +40,20 @@ class BatchNorm(nn.BatchNorm1d):
             return functional.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             )
-        if _processes() > 1:
+        if process_count() > 1:
             return self._shared(x)
         return super().forward(x)
 
     def _shared(self, x: Tensor) -> Tensor:
         """With mean and variance over the clips of all processes, and gradients through both."""
-        from torch.distributed.nn.functional import all_reduce
-
         with torch.autocast(x.device.type, enabled=False):
             wide, dims = x.to(torch.promote_types(x.dtype, torch.float32)), (0, 2)
             count = wide.new_tensor([wide.numel() / wide.shape[1]])
-            sums = all_reduce(torch.cat([wide.sum(dims), count]))  # [C + 1]
+            sums = sum_over_processes(torch.cat([wide.sum(dims), count]))  # [C + 1]
             total = sums[-1].detach()
             mean = sums[:-1] / total  # [C]
             centred = wide - mean[:, None]
-            variance = all_reduce(centred.square().sum(dims)) / total  # [C]
+            variance = sum_over_processes(centred.square().sum(dims)) / total  # [C]
             scale = self.weight * (variance + self.eps).rsqrt()
             y = centred * scale[:, None] + self.bias[:, None]
         self._remember(mean, variance * total / (total - 1))
@@ -71,12 +70,6 @@ class BatchNorm(nn.BatchNorm1d):
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(unbiased, self.momentum)
         self.num_batches_tracked += 1
-
-
-def _processes() -> int:
-    """How many share a step."""
-    alone = not (distributed.is_available() and distributed.is_initialized())
-    return 1 if alone else distributed.get_world_size()
 
 
 class BandConvolution(nn.Module):

@@ -84,3 +84,32 @@ class _GatherRows(torch.autograd.Function):
         first = sum(ctx.sizes[:rank])
         mine = gradient[first : first + ctx.sizes[rank]]
         return mine * len(ctx.sizes), None
+
+
+def sum_over_processes(x: Tensor) -> Tensor:
+    """The sum of x, of any one shape, over all processes, the same bits in each; its gradient is the sum of
+    theirs. Every process has to call it."""
+    if process_count() == 1:
+        return x
+    total: Tensor = _Sum.apply(x)  # type: ignore[no-untyped-call]
+    return total
+
+
+class _Sum(torch.autograd.Function):
+    """y = Σ x over processes. Every process uses its own y, so x's gradient is the sum of the y's."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return _summed(x)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator, unused-ignore]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _summed(gradient)
+
+
+def _summed(x: Tensor) -> Tensor:
+    """Added up in the order of processes, whatever a backend's own sum does."""
+    parts = [torch.empty_like(x) for _ in range(process_count())]
+    distributed.all_gather(parts, x.contiguous())
+    return torch.stack(parts).sum(dim=0)
