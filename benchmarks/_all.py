@@ -1,6 +1,6 @@
 """Runs every benchmark, records its result and makes the tables of ``README.md`` anew.
 
-python benchmarks/_all.py                    about six minutes on two cores
+python benchmarks/_all.py                    about a quarter of an hour on two cores
 python benchmarks/_all.py mdn_layer          only this one
 python benchmarks/_all.py --device cuda      into results/<script>-cuda.json, the GPU columns
 python benchmarks/_all.py --quick            does everything run? nothing is recorded
