@@ -26,7 +26,7 @@ class Piece:
 
 
 def pieces(part: Part, rows: Index, images_at_once: int) -> Iterator[Piece]:
-    """Cut descriptions into pieces of at most so many images, or of one description.
+    """Cut descriptions into pieces of at most so many images, or of those of one description.
 
     Descriptions of a set come together whatever their order in the batch, so that its images are encoded
     once: the gradient of a batch is a sum over descriptions and does not depend on the order.
@@ -39,10 +39,11 @@ def pieces(part: Part, rows: Index, images_at_once: int) -> Iterator[Piece]:
     rows = rows[np.argsort(part.set_of[rows], kind="stable")]
     begin, seen = 0, set[int]()
     for end, candidates in enumerate(part.candidates[rows].tolist()):
-        if end > begin and len(seen.union(candidates)) > images_at_once:
+        more = seen.union(candidates)
+        if end > begin and len(more) > max(images_at_once, len(seen)):
             yield _piece(part, rows[begin:end])
-            begin, seen = end, set()
-        seen.update(candidates)
+            begin, more = end, set(candidates)
+        seen = more
     if begin < len(rows):
         yield _piece(part, rows[begin:])
 
