@@ -146,9 +146,7 @@ def test_descriptions_together_are_the_same_as_one_by_one(options: dict[str, Any
     matching_loss(logits, target, "sum").backward()
     own = {name: p.grad for name, p in module.named_parameters()}
 
-    weights = {
-        name: value.clone().requires_grad_() for name, value in module.state_dict().items()
-    }
+    weights = {name: value.clone().requires_grad_() for name, value in module.state_dict().items()}
     for row in range(7):
         one = plain_context_logits(
             weights,

@@ -61,13 +61,11 @@ def epoch_batches(part: Part, config: ImageCoDeConfig, seed: int, epoch: int) ->
         batches, updates = batches[:whole], updates[:whole]
     elif config.leftover == "step":
         updates[-1] = True
-    number = 0
-    for group in _steps(batches, updates):
+    for number, group in enumerate(_steps(batches, updates)):
         total = sum(len(rows) for rows, _ in group)
         for rows, update in group:
             shares = config.reduction == "mean" and not first
             yield Batch(rows, update, number, len(rows) / total if shares else 1.0)
-        number += 1
 
 
 def updates_after(index: int, accumulation: int, first: bool = False) -> bool:
