@@ -100,7 +100,7 @@ def test_counts_of_all_splits_are_the_oracles(statistics: dict[str, Statistics])
     assert count == wanted["all_n_descriptions"]
     assert sum(own.images for own in every) == wanted["all_n_images"]
     assert sum(own.total_words for own in every) / count == wanted["all_ws_tokens_mean"]
-    assert SOURCES == tuple(wanted["source_names"])
+    assert tuple(wanted["source_names"]) == SOURCES
 
 
 def test_tables_show_the_same_numbers() -> None:

@@ -1,7 +1,7 @@
 """What people noted about the validation descriptions: phenomena that they show, and who wrote them.
 
-A phenomenon was looked for in the first rows of the file alone, four of them in 1000 and six in 200: a tag that
-is missing further down says nothing.
+A phenomenon was looked for in the first rows of the file alone, four of them in 1000 and six in 200: a tag
+that is missing further down says nothing.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from mlzoo.contracts import Finding
 from mlzoo.data.examination import all_together, guarded
@@ -39,7 +39,7 @@ NEEDED = {"leaderboard": (TRAIN, VALID, TEST), "valid": (TRAIN, VALID)}
 def examine(root: Path, options: DescriptionOptions) -> Sequence[Finding]:
     """All findings about the copy of ImageCoDe in ``root``; of the images a sample is decoded."""
     findings = list(check_leaks(root))
-    files = _read(root, findings)
+    files = _read(root, NEEDED[options.protocol], findings)
     demo = ceilings_of_demo(root, [name for own in files.values() for name in own.sets]) is not None
     if demo:
         findings.append(Finding("note", "descriptions", DEMO))
@@ -79,13 +79,14 @@ def check_counts(name: str, own: Descriptions, *, demo: bool = False) -> Finding
     return Finding("warning", name, f"{text}; published are {sets:,} and {descriptions:,}")
 
 
-def _read(root: Path, findings: list[Finding]) -> dict[str, Descriptions]:
+def _read(root: Path, needed: Sequence[str], findings: list[Finding]) -> dict[str, Descriptions]:
     """The files that can be read; what is wrong with the others."""
     found: dict[str, Descriptions] = {}
     for name, read in READERS.items():
         if not (root / name).is_file():
             fix = "It is in the folder data of github.com/McGill-NLP/imagecode."
-            findings.append(Finding("error", name, "is missing", fix))
+            level: Literal["error", "note"] = "error" if name in needed else "note"
+            findings.append(Finding(level, name, "is missing", fix))
             continue
         try:
             found[name] = read(root / name)

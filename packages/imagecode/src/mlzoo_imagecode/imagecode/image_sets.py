@@ -11,8 +11,8 @@ import numpy as np
 
 from mlzoo.errors import DataError
 from mlzoo_imagecode.contextual import Index
+from mlzoo_imagecode.imagecode.files import ARCHIVE, CHOICES
 from mlzoo_imagecode.images.folder import JpgImages, frames_of
-from mlzoo_imagecode.imagecode.files import ARCHIVE, CHOICES, IMAGE_SETS
 
 GET = (
     f"mlzoo data download imagecode fetches and unpacks {ARCHIVE} (13.8 GB); --images names a folder that "

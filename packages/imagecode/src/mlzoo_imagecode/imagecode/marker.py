@@ -1,4 +1,4 @@
-"""What a demo says of itself, so that its files are known as such and its best values stand beside results."""
+"""What a demo says of itself, so that it is known as one and its best values stand beside results."""
 
 from __future__ import annotations
 

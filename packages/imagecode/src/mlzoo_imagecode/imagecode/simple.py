@@ -1,7 +1,7 @@
 """The variant with two images: a description of one of a pair of images of a set.
 
-Its files are lists of ``{directory, pos_idx, neg_idx, caption}``; those of training were not published with the
-others, and there is no test file: what is scored is the published valid.
+Its files are lists of ``{directory, pos_idx, neg_idx, caption}``; those of training were not published with
+the others, and there is no test file: what is scored is the published valid.
 """
 
 from __future__ import annotations

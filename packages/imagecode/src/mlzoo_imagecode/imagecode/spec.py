@@ -31,7 +31,7 @@ def imagecode(task: str, paper: Paper | None = None) -> DatasetSpec:
     """Ten images of a set; the published descriptions and the archive of the image sets."""
     return DatasetSpec(
         name="imagecode",
-        summary="9,402 sets of ten similar images, most of them frames of a video; which one does a text mean?",
+        summary="9,402 sets of ten similar images, most of them video frames; which one does a text mean?",
         task=task,
         load="mlzoo_imagecode.imagecode.loading:load",
         config="mlzoo_imagecode.dataset_config:DescriptionOptions",
