@@ -306,6 +306,10 @@ class EvaluatorSpec:
             for the whole split leave out, such as each class's accuracy. Named columns of equal
             length; NaN or None is an empty cell. A finished run keeps them as
             ``tables/<split>-<name>.csv``, ``mlzoo report RUN --table NAME`` shows them.
+        paired: Ref ``(one: Mapping[str, ndarray], other: Mapping[str, ndarray]) -> Mapping[str, float |
+            str]`` of two runs' predictions of one split, for ``mlzoo compare RUN RUN``: a test of whether
+            they differ by more than chance. It pairs what belongs together itself, and returns ``test``,
+            its name, ``p``, its p-value, and what else it says in finite numbers or text.
         version: raised whenever a value may change.
     """
 
@@ -315,12 +319,13 @@ class EvaluatorSpec:
     score: Ref
     metrics: Mapping[str, Metric]
     tables: Mapping[str, Ref] = field(default_factory=dict)
+    paired: Ref | None = None
     version: str = "1"
 
     def __post_init__(self) -> None:
         _check_name(self, name=self.name, task=self.task)
         _check_name(self, **{f"tables[{name!r}]": name for name in self.tables})
-        _check_ref(self, score=self.score)
+        _check_ref(self, score=self.score, paired=self.paired)
         _check_ref(self, **{f"tables[{name!r}]": ref for name, ref in self.tables.items()})
         if not self.metrics:
             raise ValueError("EvaluatorSpec metrics must name at least one metric")
@@ -336,7 +341,7 @@ def refs_of(spec: Spec) -> Iterator[tuple[str, Ref]]:
     prepared = ("prepare", "prepare_config", "download", "download_config")
     datasets = ("load", "config", *prepared, "doctor", "stats", "demo")
     models = ("factory", "predict", "predict_config", "weights")
-    for name in (*datasets, *models, "score"):
+    for name in (*datasets, *models, "score", "paired"):
         ref = getattr(spec, name, None)
         if ref is not None:
             yield name, ref

@@ -163,5 +163,9 @@ def _show_evaluator(spec: EvaluatorSpec, entry: Registered) -> None:
         for name, m in spec.metrics.items()
     ]
     print_table(["metric", "unit", "better", "meaning"], rows)
+    if spec.tables or spec.paired:
+        click.echo()
     if spec.tables:
-        click.echo(f"\ntables    {', '.join(spec.tables)}  (mlzoo report RUN --table NAME)")
+        click.echo(f"tables    {', '.join(spec.tables)}  (mlzoo report RUN --table NAME)")
+    if spec.paired:
+        click.echo("paired    a test of two runs  (mlzoo compare RUN RUN)")
