@@ -170,6 +170,10 @@ class DatasetSpec:
         doctor: Ref ``(root: Path, options: Config) -> Sequence[Finding]`` for ``mlzoo data doctor``:
             which variant a copy is, what it may be compared with and what is wrong with it. Without
             one, the files are looked for and loaded.
+        stats: Ref ``(root: Path, options: Config) -> Mapping[str, Mapping[str, Sequence]]`` for
+            ``mlzoo data info NAME --stats``: tables by name, each of named columns of equal length;
+            NaN or None is an empty cell. What it needs of the files it looks for itself, and raises
+            DataError if one is not there; it need not be all that a run needs.
         demo: Ref ``(root: Path, seed: int) -> Mapping[str, object]``; writes a small dataset in the
             real file format with a planted answer, and returns what was planted.
         embedded: needs no files at all.
@@ -190,6 +194,7 @@ class DatasetSpec:
     download: Ref | None = None
     download_config: Ref | None = None
     doctor: Ref | None = None
+    stats: Ref | None = None
     demo: Ref | None = None
     embedded: bool = False
     versions: tuple[str, ...] = ()
@@ -209,6 +214,7 @@ class DatasetSpec:
             download=self.download,
             download_config=self.download_config,
             doctor=self.doctor,
+            stats=self.stats,
             demo=self.demo,
         )
 
@@ -333,7 +339,7 @@ Spec: TypeAlias = DatasetSpec | ModelSpec | EvaluatorSpec
 def refs_of(spec: Spec) -> Iterator[tuple[str, Ref]]:
     """Every Ref of a spec with the name of its field."""
     prepared = ("prepare", "prepare_config", "download", "download_config")
-    datasets = ("load", "config", *prepared, "doctor", "demo")
+    datasets = ("load", "config", *prepared, "doctor", "stats", "demo")
     models = ("factory", "predict", "predict_config", "weights")
     for name in (*datasets, *models, "score", "paired"):
         ref = getattr(spec, name, None)

@@ -162,16 +162,14 @@ class Part:
 
     def taken(self, rows: Index) -> Part:
         """Some of the descriptions, of the same images."""
-        own = {
-            name: None if (array := getattr(self, name)) is None else array[rows]
-            for name in ("tag", "annotated", "annotator")
-        }
         return replace(
             self,
             candidates=self.candidates[rows],
             target=self.target[rows],
             texts=tuple(self.texts[row] for row in rows),
-            **own,
+            tag=None if self.tag is None else self.tag[rows],
+            annotated=None if self.annotated is None else self.annotated[rows],
+            annotator=None if self.annotator is None else self.annotator[rows],
         )
 
     def digest(self) -> str:

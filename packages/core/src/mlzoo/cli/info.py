@@ -149,6 +149,8 @@ def show_dataset(entry: Registered, as_json: bool = False) -> None:
         if layouts:
             each = (" and ".join(f.path for f in spec.files if f.layout == x) for x in layouts)
             click.echo(f"needed    {' or '.join(each)}")
+    if spec.stats:
+        click.echo(f"counts    mlzoo data info {spec.name} --stats")
     if spec.demo:
         click.echo(f"demo      mlzoo data demo {spec.name} DIR")
 
