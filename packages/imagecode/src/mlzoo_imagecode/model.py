@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -147,13 +148,18 @@ class ImageCoDeModel:
         if self._stores_encoders:
             state |= _named("encoders", self.encoders)
         else:
-            state["clip"] = self.encoders.identity()
+            state["clip"] = self.identity
         return state | ({} if self.head is None else _named("head", self.head))
 
     @property
     def _stores_encoders(self) -> bool:
         config = self.config
         return self.trains_encoders or config.clip is None or config.initial_weights is not None
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """Which CLIP the encoders are, where nothing changes them."""
+        return self.encoders.identity()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Strict.
@@ -169,7 +175,7 @@ class ImageCoDeModel:
                 f"the checkpoint does not fit: {', '.join(odd[:5])}.",
                 "It is of another variant, or of other options.",
             )
-        if not self._stores_encoders and dict(state["clip"]) != self.encoders.identity():
+        if not self._stores_encoders and dict(state["clip"]) != self.identity:
             raise CheckpointError(
                 f"{self.config.clip} is another CLIP than the one of this run.",
                 "Give the folder that it was trained with.",

@@ -82,6 +82,8 @@ def _start(model: ImageCoDeModel, run: Run) -> None:
         run.message(f"starts from the weights of {config.initial_weights} ({done['file']})")
     elif config.clip is None:
         run.message("no --clip: small encoders from scratch")
+    for remark in model.encoders.remarks:
+        run.message(remark)
 
 
 def _stages(model: ImageCoDeModel, run: Run) -> Iterator[Stage]:
