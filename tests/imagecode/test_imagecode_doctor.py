@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from imagecode_folder import TEST, TRAIN, VALID, write_imagecode, write_json, write_yaml
+
 from mlzoo.contracts import Finding
 from mlzoo_imagecode.dataset_config import DescriptionOptions
 from mlzoo_imagecode.imagecode.doctor import examine

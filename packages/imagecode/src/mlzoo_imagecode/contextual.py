@@ -95,7 +95,7 @@ class Part:
 
     def __post_init__(self) -> None:
         images, count = len(self.images), len(self.texts)
-        shapes = {
+        shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
             "set_of_image": (self.set_of_image.shape, (images,)),
             "position": (self.position.shape, (images,)),
             "frame": (self.frame.shape, (images,)),

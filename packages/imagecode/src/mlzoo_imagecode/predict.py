@@ -1,4 +1,4 @@
-"""A description and a folder of images: ``mlzoo predict RUN --images DIR --text "the last one before it rains"``.
+"""A description and a folder of images: ``mlzoo predict RUN --images DIR --text "the last one before dark"``.
 
 The same command writes the answers of the hidden test set for the leaderboard, and looks at such a file.
 """
