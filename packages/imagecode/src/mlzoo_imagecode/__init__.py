@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mlzoo_imagecode.network import MatchingNetwork
     from mlzoo_imagecode.optimisation import make_optimizer, one_cycle
     from mlzoo_imagecode.published import recombined
-    from mlzoo_imagecode.scores.mcnemar import mcnemar
+    from mlzoo_imagecode.scores.mcnemar import McNemar
     from mlzoo_imagecode.submission import check_submission, submission_of, write_submission
 
 __version__ = "0.1.0"
@@ -39,6 +39,7 @@ _HOMES = {
     "Images": "mlzoo_imagecode.contextual",
     "JpgImages": "mlzoo_imagecode.images.folder",
     "MatchingNetwork": "mlzoo_imagecode.network",
+    "McNemar": "mlzoo_imagecode.scores.mcnemar",
     "Part": "mlzoo_imagecode.contextual",
     "WordTokens": "mlzoo_imagecode.clip.tokens",
     "check_submission": "mlzoo_imagecode.submission",
@@ -47,7 +48,6 @@ _HOMES = {
     "make_optimizer": "mlzoo_imagecode.optimisation",
     "matching_logits": "mlzoo_imagecode.losses",
     "matching_loss": "mlzoo_imagecode.losses",
-    "mcnemar": "mlzoo_imagecode.scores.mcnemar",
     "one_cycle": "mlzoo_imagecode.optimisation",
     "open_clip": "mlzoo_imagecode.clip.folder",
     "random_candidates": "mlzoo_imagecode.batches",
@@ -79,6 +79,7 @@ __all__ = [
     "Images",
     "JpgImages",
     "MatchingNetwork",
+    "McNemar",
     "Part",
     "WordTokens",
     "check_submission",
@@ -87,7 +88,6 @@ __all__ = [
     "make_optimizer",
     "matching_logits",
     "matching_loss",
-    "mcnemar",
     "one_cycle",
     "open_clip",
     "random_candidates",

@@ -89,7 +89,7 @@ def image_features(
 
 def text_features(
     texts: Sequence[str],
-    encode: EncodeTexts,
+    encode: Make,
     *,
     identity: Mapping[str, str],
     width: int,
@@ -100,17 +100,14 @@ def text_features(
 ) -> Floats:
     """Features of texts, float32 [n, d]; arguments and errors as of :func:`image_features`.
 
-    ``identity`` names the vocabulary, too. Up to :data:`FEW` texts are not kept if ``in_memory`` is omitted.
+    ``encode`` is given rows of the texts. ``identity`` names the vocabulary, too. Up to :data:`FEW` texts are not kept if ``in_memory`` is omitted.
     """
 
-    def make(rows: Index) -> Floats:
-        return encode([texts[row] for row in rows.tolist()])
-
     if len(texts) <= FEW if in_memory is None else in_memory:
-        return _in_memory(len(texts), width, make, progress, "texts", block)
+        return _in_memory(len(texts), width, encode, progress, "texts", block)
     whole = {**identity, "texts": _digest(texts)}
     return cached_rows(
-        _folder(folder), whole, len(texts), width, make,
+        _folder(folder), whole, len(texts), width, encode,
         progress=progress, title="texts", block=block,
     )  # fmt: skip
 

@@ -7,11 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from mlzoo.data.fingerprint import fingerprint
 from mlzoo.progress import Progress
 from mlzoo_imagecode.clip.encoders import ClipEncoders
 from mlzoo_imagecode.clip.tokens import Tokenizer
 from mlzoo_imagecode.config import ClipOptions
-from mlzoo_imagecode.contextual import Bytes, Floats, Part
+from mlzoo_imagecode.contextual import Bytes, Floats, Index, Part
+from mlzoo_imagecode.encoding import image_features, text_features
 from mlzoo_imagecode.images.reading import crops_ahead
 from mlzoo_imagecode.network import BUCKETS, normalised
 
@@ -50,6 +52,11 @@ def features_of(
         progress: is told how far it is.
     """
     device = encoders.log_scale.device
+    size, fast, block = encoders.image_size, config.fast_images, config.images_at_once
+    ids = torch.from_numpy(tokens.encode(part.texts))  # [n, C]
+    used = np.unique(part.candidates)
+    keep = keep and len(used) == len(part.images)  # of a part that is limited, nothing is kept
+    identity = encoders.identity() if keep else {}
 
     @torch.no_grad()
     def encode_images(crops: Bytes) -> Floats:
@@ -57,18 +64,27 @@ def features_of(
         return np.asarray(made.float().cpu().numpy())
 
     @torch.no_grad()
-    def encode_text(texts: list[str]) -> Floats:
-        ids = torch.from_numpy(tokens.encode(texts))  # [m, C]
-        return np.asarray(encoders.text(ids, BUCKETS).float().cpu().numpy())
+    def encode_text(rows: Index) -> Floats:
+        made = encoders.text(ids[torch.from_numpy(rows)], BUCKETS)  # [m, d]
+        return np.asarray(made.float().cpu().numpy())
 
-    images = np.zeros((len(part.images), encoders.width), dtype=np.float32)
-    used = np.unique(part.candidates)
-    blocks = np.array_split(used, -(-len(used) // config.images_at_once))
-    size, fast = encoders.image_size, config.fast_images
-    for rows, crops in crops_ahead(part.images, blocks, size, fast=fast):
-        images[rows] = encode_images(crops)
-    texts = [
-        encode_text(list(part.texts[at : at + TEXTS_AT_ONCE]))
-        for at in range(0, len(part), TEXTS_AT_ONCE)
-    ]
-    return Features(images, np.concatenate(texts))
+    text = text_features(
+        part.texts,
+        encode_text,
+        identity={**identity, "tokens": fingerprint({"ids": ids.numpy()})},
+        width=encoders.width,
+        progress=progress,
+        block=TEXTS_AT_ONCE,
+        in_memory=None if keep else True,
+    )
+    if keep:
+        images = image_features(
+            part.images, encode_images, identity=identity, size=size, width=encoders.width,
+            fast=fast, progress=progress, block=block,
+        )  # fmt: skip
+    else:
+        images = np.zeros((len(part.images), encoders.width), dtype=np.float32)
+        blocks = np.array_split(used, -(-len(used) // block))
+        for rows, crops in crops_ahead(part.images, blocks, size, fast=fast):
+            images[rows] = encode_images(crops)
+    return Features(images, text)
