@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mlzoo.checkpoints import load_strict
+from mlzoo.data.checks import existing
 from mlzoo.errors import CheckpointError, UsageError
 from mlzoo.progress import Progress, default_progress
 from mlzoo.runs import Run
@@ -48,12 +49,15 @@ class ImageCoDeModel:
 
     Raises:
         UsageError: encoders from scratch, and nothing to train them on; or the schedule ends too early.
+        DataError: there are no such initial weights.
     """
 
     def __init__(self, config: ImageCoDeConfig, data: ContextualData) -> None:
         self.config, self.data = config, data
         if data.train is not None:  # a cycle that is too short is refused before a run begins
             Rates.of_training(config, data.train, 0, config.epochs)
+        if config.initial_weights is not None:
+            existing(config.initial_weights)
         self.encoders, self.tokens = encoders_of(config, data)
         self.head: ContextModule | None = None
         if config.variant == "contextual":

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlzoo_imagecode.contextual import Bytes, Floats, Images, Index, Part
+from mlzoo_imagecode.images.reading import crops_ahead
 
 SIDE = 8
 """Pixels of a thumbnail."""
@@ -102,9 +103,10 @@ def read_thumbnails(images: Images, rows: Index, at_once: int) -> Floats:
         DataError: an image is missing or damaged.
     """
     found = np.empty((len(rows), PIXELS), np.float32)
-    for start in range(0, len(rows), at_once):
-        block = slice(start, start + at_once)
-        found[block] = as_rows(images.crops(rows[block], SIDE))
+    starts = range(0, len(rows), at_once)
+    blocks = crops_ahead(images, [rows[at : at + at_once] for at in starts], SIDE)
+    for at, (_, crops) in zip(starts, blocks, strict=True):
+        found[at : at + at_once] = as_rows(crops)
     return found
 
 
