@@ -88,7 +88,7 @@ class ImageOnly:
                 args=(train.x, train.candidates, target, penalties[epoch - 1]),
                 jac=True,
                 method="L-BFGS-B",
-                options={"maxiter": self.config.iterations},
+                options={"maxiter": self.config.iterations, "gtol": 1e-6},
             )
             self.weight = found.x
             run.log(penalty=penalties[epoch - 1], loss=float(found.fun))
