@@ -1,4 +1,4 @@
-"""Sets of ten jpgs in the order of their numbers, and what is said of folders and files that are not right."""
+"""Sets of ten jpgs in the order of their numbers, and what is said of folders and files that are not so."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -45,7 +45,7 @@ def crops_ahead(
     *,
     fast: bool = False,
     workers: int | None = None,
-) -> Iterator[tuple[Index, Bytes]]:
+) -> Generator[tuple[Index, Bytes], None, None]:
     """Blocks of images in their order, each read before it is asked for.
 
     What comes does not depend on how it is read. About ``AHEAD * PIECE`` images of each process, or
@@ -92,7 +92,7 @@ def processes_for(count: int) -> int:
 
 def _by_processes(
     images: JpgImages, blocks: list[Index], size: int, fast: bool, workers: int
-) -> Iterator[tuple[Index, Bytes]]:
+) -> Generator[tuple[Index, Bytes], None, None]:
     """Blocks are read in pieces, so that all processes share in each."""
     pieces = (rows[at : at + PIECE] for rows in blocks for at in range(0, len(rows), PIECE))
     context = multiprocessing.get_context("spawn")
