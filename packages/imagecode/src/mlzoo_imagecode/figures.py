@@ -109,7 +109,7 @@ def phenomena(runs: Sequence[RunRecord]) -> Figure | None:
     ax.axvline(100 / base.choices, label="chance", zorder=0, **CHANCE)
     ax.set_yticks(range(len(labels)), labels)
     ax.set_ylim(len(labels) - 0.5, -0.5)
-    ax.set_xlim(left=0)
+    ax.set_xlim(left=-1)
     ax.grid(axis="x", color="0.92")
     ax.set_axisbelow(True)
     style(ax, f"accuracy by phenomenon, {split}, %")
