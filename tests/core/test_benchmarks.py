@@ -17,6 +17,8 @@ SPEED = (
     "biam_metrics",
     "biam_step",
     "biam_store",
+    "imagecode_head",
+    "imagecode_training",
     "mdn_data",
     "mdn_layer",
     "multisk_plans",

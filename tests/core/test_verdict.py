@@ -50,6 +50,7 @@ def test_one_seed_is_consistent_within_the_tolerance(value, expected):
         ({"departures": ["epochs"]}, "options differ from the preset: epochs"),
         ({"limited": True}, "the run used limited data"),
         ({"incomparable": "a demo world"}, "a demo world"),
+        ({"ours": float("nan"), "hidden": ["test"]}, "the labels of test are hidden"),
         ({"ours": None}, "the run has no h on test"),
         ({"ours": float("nan")}, "the run has no h on test"),
     ],

@@ -29,6 +29,8 @@ class TaskData(Protocol):
       zero-shot learning the val classes must be unseen). Its ``test`` stands for val: under the rule
       ``val`` a model is trained on it to find the best epoch, then another on the whole data so far.
     - ``incomparable``: why the published numbers do not speak of these data; empty if they do.
+    - ``hidden``: a tuple of those splits whose labels nobody has (the test set of a leaderboard). They are
+      predicted and stored like the others, their metrics are NaN, and no epoch can be selected on them.
     - ``family()``: hex digest of what all repetitions of a dataset (``DatasetSpec.repeats``, e.g. its
       random splits) share: runs on one family are reported together. The fingerprint if omitted.
     """

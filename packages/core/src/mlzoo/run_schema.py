@@ -43,6 +43,7 @@ class _Data(_Part):
     limited: bool
     family: str | None = None
     repeat: dict[str, int] = {}
+    hidden: list[str] = []
 
 
 class _Honest(_Part):

@@ -92,6 +92,11 @@ class Run:
         return self.directory / "checkpoints"
 
     @property
+    def progress(self) -> Progress:
+        """For work beside the epochs that takes long, such as features that are computed once."""
+        return self._progress
+
+    @property
     def chosen_epoch(self) -> int | None:
         """The best epoch of the search on validation data, if there was one and the rule is val. More
         epochs than that are not trained. A method whose "epochs" are points of a grid computes this

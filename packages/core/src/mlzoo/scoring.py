@@ -135,6 +135,7 @@ def facts_of(
             **_identity(plan, data),
             "limited": plan.options.run.limit is not None,
             "incomparable": getattr(data, "incomparable", ""),
+            "hidden": list(getattr(data, "hidden", ())),
         },
     }
 

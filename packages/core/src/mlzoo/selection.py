@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,19 @@ def require_choice(rule: Selection, option: str, values: Sequence[object]) -> No
         raise UsageError(
             f"--select last chooses none of the {len(values)} values of {option}.",
             f"Choose --select val, or give --{option} one value.",
+        )
+
+
+def require_labels(rule: Selection, hidden: Collection[str]) -> None:
+    """Refuse to select an epoch on a split whose labels nobody has.
+
+    Raises:
+        UsageError: the rule is the name of such a split.
+    """
+    if rule in hidden:
+        raise UsageError(
+            f"the labels of {rule} are hidden: no epoch can be selected on it.",
+            f"Choose --select {'last' if rule == 'val' else 'val, or --select last'}.",
         )
 
 

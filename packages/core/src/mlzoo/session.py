@@ -28,7 +28,7 @@ from mlzoo.run_directory import (
 from mlzoo.run_status import StopRequested, keeping_status, taking_part
 from mlzoo.scoring import results_of, score
 from mlzoo.search import Choice, choice_of, conclude, search_run, validation_of
-from mlzoo.selection import Selector
+from mlzoo.selection import Selector, require_labels
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -76,6 +76,7 @@ class Ready:
 
 def prepare(plan: Plan, data: TaskData, machine: Machine) -> Ready:
     """Everything that can be refused, and what ``run.json`` will say."""
+    require_labels(plan.options.run.select, getattr(data, "hidden", ()))
     validation = validation_of(plan, data)
     if validation is None:
         _selector(plan, data, None)

@@ -170,6 +170,10 @@ class DatasetSpec:
         doctor: Ref ``(root: Path, options: Config) -> Sequence[Finding]`` for ``mlzoo data doctor``:
             which variant a copy is, what it may be compared with and what is wrong with it. Without
             one, the files are looked for and loaded.
+        stats: Ref ``(root: Path, options: Config) -> Mapping[str, Mapping[str, Sequence]]`` for
+            ``mlzoo data info NAME --stats``: tables by name, each of named columns of equal length;
+            NaN or None is an empty cell. What it needs of the files it looks for itself, and raises
+            DataError if one is not there; it need not be all that a run needs.
         demo: Ref ``(root: Path, seed: int) -> Mapping[str, object]``; writes a small dataset in the
             real file format with a planted answer, and returns what was planted.
         embedded: needs no files at all.
@@ -190,6 +194,7 @@ class DatasetSpec:
     download: Ref | None = None
     download_config: Ref | None = None
     doctor: Ref | None = None
+    stats: Ref | None = None
     demo: Ref | None = None
     embedded: bool = False
     versions: tuple[str, ...] = ()
@@ -209,6 +214,7 @@ class DatasetSpec:
             download=self.download,
             download_config=self.download_config,
             doctor=self.doctor,
+            stats=self.stats,
             demo=self.demo,
         )
 
@@ -300,6 +306,10 @@ class EvaluatorSpec:
             for the whole split leave out, such as each class's accuracy. Named columns of equal
             length; NaN or None is an empty cell. A finished run keeps them as
             ``tables/<split>-<name>.csv``, ``mlzoo report RUN --table NAME`` shows them.
+        paired: Ref ``(one: Mapping[str, ndarray], other: Mapping[str, ndarray]) -> Mapping[str, float |
+            str]`` of two runs' predictions of one split, for ``mlzoo compare RUN RUN``: a test of whether
+            they differ by more than chance. It pairs what belongs together itself, and returns ``test``,
+            its name, ``p``, its p-value, and what else it says in finite numbers or text.
         version: raised whenever a value may change.
     """
 
@@ -309,12 +319,13 @@ class EvaluatorSpec:
     score: Ref
     metrics: Mapping[str, Metric]
     tables: Mapping[str, Ref] = field(default_factory=dict)
+    paired: Ref | None = None
     version: str = "1"
 
     def __post_init__(self) -> None:
         _check_name(self, name=self.name, task=self.task)
         _check_name(self, **{f"tables[{name!r}]": name for name in self.tables})
-        _check_ref(self, score=self.score)
+        _check_ref(self, score=self.score, paired=self.paired)
         _check_ref(self, **{f"tables[{name!r}]": ref for name, ref in self.tables.items()})
         if not self.metrics:
             raise ValueError("EvaluatorSpec metrics must name at least one metric")
@@ -328,9 +339,9 @@ Spec: TypeAlias = DatasetSpec | ModelSpec | EvaluatorSpec
 def refs_of(spec: Spec) -> Iterator[tuple[str, Ref]]:
     """Every Ref of a spec with the name of its field."""
     prepared = ("prepare", "prepare_config", "download", "download_config")
-    datasets = ("load", "config", *prepared, "doctor", "demo")
+    datasets = ("load", "config", *prepared, "doctor", "stats", "demo")
     models = ("factory", "predict", "predict_config", "weights")
-    for name in (*datasets, *models, "score"):
+    for name in (*datasets, *models, "score", "paired"):
         ref = getattr(spec, name, None)
         if ref is not None:
             yield name, ref

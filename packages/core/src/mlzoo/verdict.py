@@ -48,6 +48,8 @@ def _judge_one(
     reason = ""
     if results["data"].get("incomparable"):
         verdict, reason = "not comparable", results["data"]["incomparable"]
+    elif number.split in results["data"].get("hidden", ()):
+        verdict, reason = "not comparable", f"the labels of {number.split} are hidden"
     elif ours is None or math.isnan(ours):
         verdict, reason = "not comparable", f"the run has no {number.metric} on {number.split}"
     elif results["data"]["limited"]:

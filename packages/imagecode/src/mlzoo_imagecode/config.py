@@ -130,6 +130,10 @@ class ImageCoDeConfig(ClipOptions):
             raise ValueError("zero-shot trains nothing: epochs must be 0 (--preset zero-shot)")
         if self.clip_epochs and self.variant != "contextual":
             raise ValueError("clip_epochs belong to the variant contextual")
+        if not self.evaluate_last and self.clip_epochs + self.epochs < 2:
+            raise ValueError(
+                "evaluate_last must be on where there is one epoch: none would be scored"
+            )
         if self.clip_epochs and not self.frozen_clip:
             raise ValueError("clip_epochs need frozen_clip: the module's epochs keep the encoders")
         return self

@@ -77,14 +77,21 @@ def list_datasets(task: str | None, data_dir: Path | None, as_json: bool) -> Non
 
 @data.command("info")
 @click.argument("name", shell_complete=completion.datasets)
+@click.option("--stats", is_flag=True, help="Only statistics of its files, where it has some.")
+@_data_dir
 @json_option
-@click.pass_context
-def info_of(ctx: click.Context, name: str, as_json: bool) -> None:
-    """Show files, licence and options of the dataset NAME."""
+def info_of(name: str, stats: bool, data_dir: Path | None, as_json: bool) -> None:
+    """Show files, licence and options of the dataset NAME, or statistics of the copy that lies here."""
+    from mlzoo.cli.dataset_stats import show_stats
     from mlzoo.cli.info import show_dataset
     from mlzoo.planning import dataset_config
 
     entry = installed().dataset(name)
+    if stats:
+        show_stats(entry, data_dir, as_json)
+        return
+    if data_dir is not None:
+        raise UsageError("--data-dir is where --stats looks.", "Add --stats, or leave it out.")
     config = dataset_config(entry)
     show_dataset(entry, as_json)
     if config is not None and not as_json:

@@ -48,7 +48,7 @@ def evaluate(
     Nothing in the folder changes. Without --dataset the numbers equal those of its results.json.
     """
     from mlzoo import experiment
-    from mlzoo.cli.results import show_metrics
+    from mlzoo.cli.results import show_hidden, show_metrics
     from mlzoo.planning import plan_of
     from mlzoo.run_directory import RunRecord
 
@@ -65,3 +65,5 @@ def evaluate(
     title = f"{plan.model.name} of {run} on {dataset or plan.dataset.name}, {select} checkpoint"
     references = record.results.get("references", {}) if own else {}
     show_metrics(metrics, plan.metrics, references, title)
+    if own:
+        show_hidden(record.results.get("data", {}).get("hidden", ()), metrics)

@@ -149,6 +149,8 @@ def show_dataset(entry: Registered, as_json: bool = False) -> None:
         if layouts:
             each = (" and ".join(f.path for f in spec.files if f.layout == x) for x in layouts)
             click.echo(f"needed    {' or '.join(each)}")
+    if spec.stats:
+        click.echo(f"counts    mlzoo data info {spec.name} --stats")
     if spec.demo:
         click.echo(f"demo      mlzoo data demo {spec.name} DIR")
 
@@ -161,5 +163,9 @@ def _show_evaluator(spec: EvaluatorSpec, entry: Registered) -> None:
         for name, m in spec.metrics.items()
     ]
     print_table(["metric", "unit", "better", "meaning"], rows)
+    if spec.tables or spec.paired:
+        click.echo()
     if spec.tables:
-        click.echo(f"\ntables    {', '.join(spec.tables)}  (mlzoo report RUN --table NAME)")
+        click.echo(f"tables    {', '.join(spec.tables)}  (mlzoo report RUN --table NAME)")
+    if spec.paired:
+        click.echo("paired    a test of two runs  (mlzoo compare RUN RUN)")

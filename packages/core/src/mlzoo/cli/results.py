@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import click
@@ -26,6 +26,7 @@ def show_result(result: Result, metrics: Mapping[str, Metric]) -> None:
         chosen = f"{selection['label']} ({results['weights']['file']})"
     title = f"{results['model']} on {results['dataset']}, {repetition}: {chosen}"
     show_metrics(result.metrics, metrics, results["references"], title)
+    show_hidden(results["data"].get("hidden", ()), result.metrics)
     if "honest" in results:
         _show_inflation(results, metrics)
     _show_published(results)
@@ -77,6 +78,13 @@ def show_metrics(
     print_table(["metric", *splits, "reference"], rows, title=title, numeric=numbers)
     if len(shown) < len(known):
         click.echo(f"{len(known) - len(shown)} more metrics in detail: mlzoo report RUN --all")
+
+
+def show_hidden(hidden: Collection[str], by_split: Mapping[str, Mapping[str, float]]) -> None:
+    """A line for each split that was predicted and could not be scored."""
+    for split in hidden:
+        if split in by_split:
+            click.echo(f"{split}: its labels are hidden; its predictions are stored, not scored")
 
 
 def _is_there(value: float | None) -> bool:

@@ -56,7 +56,7 @@ def summarise(records: Sequence[RunRecord], split: str = "test", *, details: boo
         ]
         for metric, spec in metrics.items()
     ]
-    notes = _notes(groups, records)
+    notes = _hidden(groups, split) + _notes(groups, records)
     if len(metrics) < len(every):
         notes.append(f"{len(every) - len(metrics)} more metrics in detail: --all")
     return Table(_title(groups, split), ["metric", *heads, "reference"], rows, notes)
@@ -126,6 +126,17 @@ def _notes(groups: Sequence[Group], records: Sequence[RunRecord]) -> list[str]:
     if unfinished:
         notes.append(f"{unfinished} of these runs are not done and are left out")
     return notes
+
+
+def _hidden(groups: Sequence[Group], split: str) -> list[str]:
+    """Why a column may be empty, and which is not."""
+    hiding = [g for g in groups if split in g.first.results["data"].get("hidden", ())]
+    if not hiding:
+        return []
+    known = {s for g in hiding for s in g.first.results["metrics"] if "@" not in s}
+    others = sorted(known - {s for g in hiding for s in g.first.results["data"]["hidden"]})
+    seen = f"; look at another split: {', '.join(f'--split {s}' for s in others)}" if others else ""
+    return [f"the labels of {split} are hidden, it has no scores{seen}"]
 
 
 def _without_spread(groups: Sequence[Group]) -> list[str]:

@@ -109,5 +109,7 @@ def _handwriting(scenes: Scenes, writers: Writers, random: np.random.RandomState
     draws = random.randint(1 << 20, size=(len(scenes), 10))
     digit = scenes.of("digit")  # [S, 10]
     drawn = np.take_along_axis(draws, digit, axis=1).reshape(-1)
-    rows = [of_digit[d][n % len(of_digit[d])] for d, n in zip(digit.reshape(-1), drawn, strict=True)]
+    rows = [
+        of_digit[d][n % len(of_digit[d])] for d, n in zip(digit.reshape(-1), drawn, strict=True)
+    ]
     return np.asarray(images[rows], dtype=np.uint8)

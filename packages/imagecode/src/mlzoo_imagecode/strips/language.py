@@ -206,7 +206,9 @@ def _negation(statement: Statement, random: np.random.RandomState) -> str:
     ways = [f"the only picture in which {not_so}", f"the only one in which {not_so}"]
     if condition.name in ("colour", "size", "place", "hidden"):
         ways.append(f"the only {noun} that is not {quality}")
-        ways.append(f"all others are {quality} but it is not".replace("but it is", "but this one is"))
+        ways.append(
+            f"all others are {quality} but it is not".replace("but it is", "but this one is")
+        )
     return pick(random, ways)
 
 
@@ -214,9 +216,13 @@ def _odd(statement: Statement, random: np.random.RandomState) -> str:
     noun = _noun(statement.digit, random)
     name = statement.conditions[0].name
     if name == "digit":
-        return pick(random, ["the only one that shows another digit", "the odd one out among the digits"])
+        return pick(
+            random, ["the only one that shows another digit", "the odd one out among the digits"]
+        )
     if name == "ground":
-        return pick(random, ["the only picture with another ground", "the odd one out in its ground"])
+        return pick(
+            random, ["the only picture with another ground", "the odd one out in its ground"]
+        )
     return pick(random, [
         f"the only {noun} of another {name}",
         f"the odd one out in {name}",

@@ -137,7 +137,9 @@ def chosen(strip: Strip, random: np.random.RandomState) -> list[Statement]:
         if kind == "absolute":
             one = replace(one, conditions=_telling(strip, one.target, random))
             if not one.conditions:
-                found = [other for other in found if (other.kind, other.target) != (kind, one.target)]
+                found = [
+                    other for other in found if (other.kind, other.target) != (kind, one.target)
+                ]
                 continue
         taken.append(one)
         found = [other for other in found if other.target != one.target]
@@ -236,9 +238,7 @@ def _by_order(strip: Strip, name: str, random: np.random.RandomState) -> Iterato
     if end < FRAMES - 1:
         targets["after"] = end + 1
     for when, target in targets.items():
-        yield Statement(
-            "temporal", target, (condition,), when, digit=strip.digit, begins=start > 0
-        )
+        yield Statement("temporal", target, (condition,), when, digit=strip.digit, begins=start > 0)
 
 
 def _by_grade(strip: Strip) -> Iterator[Statement]:
@@ -246,7 +246,9 @@ def _by_grade(strip: Strip) -> Iterator[Statement]:
     for high in (False, True):
         ordered = sorted(range(FRAMES), key=lambda at: strip.grade[at], reverse=high)
         one, two, three = (strip.grade[at] for at in ordered[:3])
-        common = Statement("superlative", ordered[0], graded=strip.graded, high=high, digit=strip.digit)
+        common = Statement(
+            "superlative", ordered[0], graded=strip.graded, high=high, digit=strip.digit
+        )
         if one != two:
             yield common
             if two != three:

@@ -225,9 +225,7 @@ def _run(random: np.random.RandomState) -> tuple[int, int]:
     return start, start + length
 
 
-def _alter(
-    values: Index, column: int, start: int, end: int, random: np.random.RandomState
-) -> None:
+def _alter(values: Index, column: int, start: int, end: int, random: np.random.RandomState) -> None:
     value = int(values[0, column])
     values[start:end, column] = _other(random, PROPERTIES[column], value, corners=True)
 
