@@ -22,7 +22,7 @@ SIZES = (10, 16)  # small, large
 GRADED_SIZES = (8, 10, 12, 14, 17, 20, 23)
 GROUNDS = (24, 226)  # dark, bright
 GRADED_GROUNDS = (16, 52, 88, 124, 160, 196, 232)
-INKS = ((235, 40, 40), (30, 175, 50), (60, 100, 248), (248, 150, 8), (185, 50, 225))
+INKS = ((235, 40, 40), (30, 175, 50), (60, 100, 248), (248, 150, 8))
 BAR = (125, 125, 125)
 GROUND_SPREAD, NOISE = 8, 8
 """Grey levels up and down: of a strip's ground, and of a pixel. No ground and no ink is so near 0 or 255

@@ -146,7 +146,7 @@ def chosen(strip: Strip, random: np.random.RandomState) -> list[Statement]:
     return sorted(taken, key=lambda one: one.target)
 
 
-_WEIGHTS = {"absolute": 3, "superlative": 3, "second": 2, "odd": 3, "negation": 2, "temporal": 6}
+_WEIGHTS = {"absolute": 5, "superlative": 3, "second": 1, "odd": 1, "negation": 2, "temporal": 5}
 """How often a kind is taken where several may be."""
 
 
@@ -182,7 +182,7 @@ def _telling(strip: Strip, target: int, random: np.random.RandomState) -> tuple[
         return ()
     already = {property_of(one) for one in told} | {"count", "hidden"}
     spare = [name for name in names if name not in already]
-    if spare and len(told) < MOST_CONDITIONS and random.randint(3):
+    if spare and len(told) < MOST_CONDITIONS and random.randint(2):
         told.append(_condition(strip, spare[random.randint(len(spare))], target, random))
     return tuple(told)
 

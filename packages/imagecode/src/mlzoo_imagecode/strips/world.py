@@ -26,7 +26,7 @@ Index: TypeAlias = npt.NDArray[np.int64]
 FRAMES = 10
 """Pictures of a strip."""
 
-COLOURS = ("red", "green", "blue", "orange", "purple")
+COLOURS = ("red", "green", "blue", "orange")
 PLACES = ("top left", "top right", "bottom left", "bottom right", "middle")
 CORNERS = 4
 VALUES = {
@@ -84,7 +84,7 @@ class Scenes:
         return self.values[:, :, PROPERTIES.index(name)]
 
 
-SHARES = {"mixed": 24, "graded": 14, "odd": 12, "change": 38, "peak": 12}
+SHARES = {"mixed": 32, "graded": 10, "odd": 8, "change": 38, "peak": 12}
 """Strips of a hundred, by story."""
 
 
