@@ -184,6 +184,7 @@ class Program(nn.Module):
         return x + 1
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.jit
 def test_torchscript_archive_is_refused_with_the_way_out(tmp_path: Path) -> None:
     file = tmp_path / "ViT-B-16.pt"
     torch.jit.script(Program()).save(str(file))
