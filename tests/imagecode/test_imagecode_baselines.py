@@ -49,7 +49,7 @@ PLANTED = """
 from small_contextual import small_contextual
 from mlzoo import DatasetSpec, hookimpl
 from mlzoo_imagecode.baselines.cards import baselines
-from mlzoo_imagecode.plugin import mlzoo_models as installed
+from mlzoo_imagecode import plugin
 
 
 def load(root, options):
@@ -74,7 +74,7 @@ def mlzoo_datasets():
 
 @hookimpl
 def mlzoo_models():
-    there = {spec.name for spec in installed()}
+    there = {spec.name for spec in plugin.mlzoo_models()}
     yield from (spec for spec in baselines("contextual-retrieval") if spec.name not in there)
 """
 
