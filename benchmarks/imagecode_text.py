@@ -22,8 +22,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mlzoo_imagecode.clip.encoders import ClipEncoders
 from mlzoo_imagecode.clip.scratch import random_clip
+from mlzoo_imagecode.network import BUCKETS
 
-TEXTS, BUCKETS = 36, 4
+TEXTS = 36
 LOGARITHM = NormalDist(3.155, 0.43)
 """Of a description's number of tokens; so it is spread over those of the training sets."""
 

@@ -98,22 +98,22 @@ class ImageCoDeModel:
 
     def scores(self, part: Part, features: Features) -> npt.NDArray[np.float32]:
         """float32 [n, k], for each description and candidate."""
-        images, text = (torch.from_numpy(np.asarray(x)) for x in (features.images, features.text))
-        candidates = torch.from_numpy(part.candidates)
-        positions = torch.from_numpy(part.position)[candidates]  # [n, k]
+        positions = torch.from_numpy(part.position[part.candidates])  # [n, k]
         temporal = temporal_mask(self.config, torch.from_numpy(part.is_video), training=False)
         found = [
             self._logits(
-                images[candidates[rows]].to(self.device),  # [b, k, d]
-                text[rows].to(self.device),  # [b, d]
-                positions[rows].to(self.device),
-                temporal[rows].to(self.device),
+                torch.from_numpy(features.images[part.candidates[rows]]),  # [b, k, d]
+                torch.from_numpy(features.text[rows]),  # [b, d]
+                positions[rows],
+                temporal[rows],
             ).cpu()
-            for rows in torch.arange(len(part)).split(DESCRIPTIONS_AT_ONCE)
+            for rows in np.array_split(np.arange(len(part)), -(-len(part) // DESCRIPTIONS_AT_ONCE))
         ]
         return np.asarray(torch.cat(found).float().numpy())
 
-    def _logits(self, images: Tensor, text: Tensor, positions: Tensor, temporal: Tensor) -> Tensor:
+    def _logits(self, *given: Tensor) -> Tensor:
+        """Of images [b, k, d], text [b, d], positions [b, k] and whether they count [b]."""
+        images, text, positions, temporal = (x.to(self.device) for x in given)
         head = self.head
         with torch.no_grad():
             if head is None or not self.uses_head:
