@@ -73,7 +73,7 @@ def draw_strips(strips: int, seed: int, *, writers: Writers = "train", side: int
     """
     streams = [
         np.random.RandomState([seed, list(HANDS).index(writers), use])  # type: ignore[arg-type]
-        for use in range(4)
+        for use in range(5)
     ]
     scenes = draw_scenes(strips, streams[0])
     strip, target, texts, tags, kind = [], [], [], [], []
@@ -87,7 +87,7 @@ def draw_strips(strips: int, seed: int, *, writers: Writers = "train", side: int
             kind.append(statement.kind)
     colour = scenes.of("colour").reshape(-1)
     glyphs = _handwriting(scenes, writers, streams[2])
-    pixels = draw(layout(scenes, streams[2]), glyphs, colour, side, streams[3])
+    pixels = draw(layout(scenes, streams[3]), glyphs, colour, side, streams[4])
     return Strips(
         pixels=pixels.reshape(strips, FRAMES, side, side, 3),
         scenes=scenes,

@@ -60,7 +60,9 @@ def layout(scenes: Scenes, random: np.random.RandomState) -> Layout:
         np.array(SIZES)[np.maximum(scenes.of("size"), 0)],
     )  # [S, 10]
     room = UNITS - size
-    tremble = random.randint(2, size=(2, *size.shape))
+    strips, frames = size.shape
+    draws = random.randint(1 << 16, size=(strips, 2 * frames + 1))
+    tremble = (draws[:, 1:] & 1).reshape(strips, 2, frames).transpose(1, 0, 2)  # [2, S, 10]
     near = 1 + tremble  # of the top and of the left edge
     far, middle = room - 1 - tremble, room // 2 - tremble
     place = np.maximum(scenes.of("place"), 0)
@@ -73,7 +75,7 @@ def layout(scenes: Scenes, random: np.random.RandomState) -> Layout:
     across, down = (graded == GRADED.index(name) for name in ("across", "down"))
     top = np.where(across, beside[0], np.where(down, along, top))
     left = np.where(across, along, np.where(down, beside[1], left))
-    shift = random.randint(-GROUND_SPREAD, GROUND_SPREAD + 1, size=(len(scenes), 1))
+    shift = draws[:, :1] % (2 * GROUND_SPREAD + 1) - GROUND_SPREAD
     ground = shift + np.where(
         graded == GRADED.index("shade"),
         np.array(GRADED_GROUNDS)[scenes.grade],
