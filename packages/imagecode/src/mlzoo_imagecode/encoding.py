@@ -26,9 +26,6 @@ SMALL = 2**26
 EncodeImages: TypeAlias = Callable[[Bytes], Floats]
 """Features float32 [m, d] of squares uint8 [m, R, R, 3]."""
 
-EncodeTexts: TypeAlias = Callable[[Sequence[str]], Floats]
-"""Features float32 [m, d] of m texts."""
-
 
 def image_features(
     images: Images,
@@ -100,7 +97,8 @@ def text_features(
 ) -> Floats:
     """Features of texts, float32 [n, d]; arguments and errors as of :func:`image_features`.
 
-    ``encode`` is given rows of the texts. ``identity`` names the vocabulary, too. Up to :data:`FEW` texts are not kept if ``in_memory`` is omitted.
+    ``encode`` is given rows of the texts. ``identity`` names the vocabulary, too. Up to :data:`FEW` texts are
+    not kept if ``in_memory`` is omitted.
     """
 
     if len(texts) <= FEW if in_memory is None else in_memory:
