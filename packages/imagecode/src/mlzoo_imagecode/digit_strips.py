@@ -36,7 +36,7 @@ def load(root: Path, options: DigitStripsOptions) -> ContextualData:
     }
     parts = {name: _part(name, strips) for name, strips in drawn.items()}
     test = drawn["test"]
-    told = [tag for tag, there in zip(TAGS, test.tag.any(axis=0), strict=True) if there]
+    told = [TAGS[column] for column in np.flatnonzero(test.tag.any(axis=0))]
     right = ["accuracy", "accuracy_video", "accuracy_static", *(f"accuracy_{tag}" for tag in told)]
     return ContextualData(
         train=parts["train"],

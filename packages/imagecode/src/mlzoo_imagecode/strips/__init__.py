@@ -71,10 +71,7 @@ def draw_strips(strips: int, seed: int, *, writers: Writers = "train", side: int
         writers: whose handwriting; the three have no image of a digit in common.
         side: of a picture in pixels, at least 32.
     """
-    streams = [
-        np.random.RandomState([seed, list(HANDS).index(writers), use])  # type: ignore[arg-type]
-        for use in range(5)
-    ]
+    streams = [np.random.RandomState([seed, list(HANDS).index(writers), use]) for use in range(5)]
     scenes = draw_scenes(strips, streams[0])
     strip, target, texts, tags, kind = [], [], [], [], []
     for row in range(strips):

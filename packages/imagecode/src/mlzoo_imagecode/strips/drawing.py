@@ -82,8 +82,15 @@ def layout(scenes: Scenes, random: np.random.RandomState) -> Layout:
         np.array(GROUNDS)[np.maximum(scenes.of("ground"), 0)],
     )
     two = scenes.of("count") == 1
-    parts = (size, top, left, np.where(two, room - top, -1), np.where(two, room - left, -1), ground)
-    return Layout(*(part.reshape(-1) for part in parts), hidden=scenes.of("hidden").ravel() == 1)
+    return Layout(
+        size=size.reshape(-1),
+        top=top.reshape(-1),
+        left=left.reshape(-1),
+        second_top=np.where(two, room - top, -1).reshape(-1),
+        second_left=np.where(two, room - left, -1).reshape(-1),
+        ground=ground.reshape(-1),
+        hidden=scenes.of("hidden").reshape(-1) == 1,
+    )
 
 
 def draw(
@@ -153,7 +160,7 @@ def _square(
 def _enlarged(glyphs: Bytes, width: int) -> npt.NDArray[np.int16]:
     """[m, 8, 8] of 0 to 16 → [m, width, width] of 0 to 128, bilinear, with stronger edges."""
     weights = _bilinear(width)  # [width, 8], rows sum to 2·width
-    found = weights @ glyphs.astype(np.int64) @ weights.T  # [m, width, width]
+    found: Index = weights @ glyphs.astype(np.int64) @ weights.T  # [m, width, width]
     return np.minimum(found * 180 // (16 * (2 * width) ** 2), 128).astype(np.int16)
 
 

@@ -110,10 +110,8 @@ def _absolute(statement: Statement, random: np.random.RandomState) -> str:
         it, where = f" and it is{colour}{where}", ""
     qualities = [_quality(told[name]) for name in ("hidden", "size", "colour") if name in told]
     phrase = " ".join([*qualities, noun])
-    if "count" in told:
-        phrase = f"two {phrase}" if two else f"a single {phrase}"
-    else:
-        phrase = _a(phrase)
+    amount = "two" if two else "a single"
+    phrase = f"{amount} {phrase}" if "count" in told else _a(phrase)
     if way == 2:
         return f"{_a(ground + ' picture') if ground else 'a picture'} of {phrase}{where}"
     opening = "there are " if two else "there is "

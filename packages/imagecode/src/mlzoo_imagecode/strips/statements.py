@@ -114,6 +114,7 @@ class Strip:
             zip(self.values["place"], self.values["count"], strict=True)
         ):
             corner = 0 <= place < CORNERS
+            places: tuple[int, ...]
             places = (place, CORNERS - 1 - place) if corner and count == 1 else (place,)
             if name == "row":
                 places = tuple(one // 2 for one in places) if corner else ()
@@ -172,7 +173,7 @@ def _telling(strip: Strip, target: int, random: np.random.RandomState) -> tuple[
     unclear = ("place", "hidden") if two else ()  # which of the two would be there, or hidden?
     names = [name for name in PROPERTIES if name not in unclear]
     varying = [name for name in names if name in strip.varying]
-    meets, told = set(range(FRAMES)), []
+    meets, told = set(range(FRAMES)), list[Condition]()
     for at in random.permutation(len(varying)):
         condition = _condition(strip, varying[at], target, random)
         holding = strip.holding(condition)
