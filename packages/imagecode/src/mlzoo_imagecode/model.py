@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mlzoo.checkpoints import load_strict
-from mlzoo.data.checks import existing
-from mlzoo.errors import CheckpointError, UsageError
+from mlzoo.errors import CheckpointError, DataError, UsageError
 from mlzoo.progress import Progress, default_progress
 from mlzoo.runs import Run
 from mlzoo_imagecode.clip.encoders import ClipEncoders
@@ -56,8 +55,8 @@ class ImageCoDeModel:
         self.config, self.data = config, data
         if data.train is not None:  # a cycle that is too short is refused before a run begins
             Rates.of_training(config, data.train, 0, config.epochs)
-        if config.initial_weights is not None:
-            existing(config.initial_weights)
+        if config.initial_weights is not None and not config.initial_weights.exists():
+            raise DataError(f"initial_weights: {config.initial_weights} does not exist.")
         self.encoders, self.tokens = encoders_of(config, data)
         self.head: ContextModule | None = None
         if config.variant == "contextual":
