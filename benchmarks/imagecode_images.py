@@ -30,7 +30,7 @@ from mlzoo_imagecode.images.preprocess import crop, fast_crop
 from mlzoo_imagecode.images.reading import crops_ahead
 
 SIZE, BLOCK, WIDTH, HEIGHT = 224, 80, 640, 360
-IMAGES, FILES = 2000, 200
+IMAGES, FILES = 3000, 200
 
 
 def write_files(folder: Path, count: int) -> JpgImages:
