@@ -175,7 +175,7 @@ def test_places_follow_positions_and_not_the_order_of_candidates() -> None:
     torch.testing.assert_close(shuffled, module(images, text, positions, video)[:, order])
 
 
-def test_text_alone_moves_no_place_and_length_of_features_moves_nothing() -> None:
+def test_length_of_features_moves_nothing_and_features_of_zero_stay_finite() -> None:
     torch.manual_seed(0)
     module = ContextModule(16, heads=4, feed_forward=8).eval()
     images, text = torch.randn(3, 10, 16), torch.randn(3, 16)

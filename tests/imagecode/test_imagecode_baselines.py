@@ -30,6 +30,7 @@ from mlzoo_imagecode.baselines.config import (
 from mlzoo_imagecode.baselines.image_features import (
     PIXELS,
     ImageFeatures,
+    as_rows,
     image_features,
     read_thumbnails,
     width_of,
@@ -43,11 +44,12 @@ from mlzoo_imagecode.scores.chance import best_position
 
 LADDER = ("random-choice", "position-prior", "image-only")
 TASK = "contextual-retrieval"
+QUIET = Progress(quiet=True)
 PLANTED = """
 from small_contextual import small_contextual
 from mlzoo import DatasetSpec, hookimpl
 from mlzoo_imagecode.baselines.cards import baselines
-from mlzoo_imagecode.plugin import mlzoo_models as installed
+from mlzoo_imagecode import plugin
 
 
 def load(root, options):
@@ -72,7 +74,7 @@ def mlzoo_datasets():
 
 @hookimpl
 def mlzoo_models():
-    there = {spec.name for spec in installed()}
+    there = {spec.name for spec in plugin.mlzoo_models()}
     yield from (spec for spec in baselines("contextual-retrieval") if spec.name not in there)
 """
 
@@ -102,6 +104,7 @@ class Walk:
     """The part of a run that a fit calls."""
 
     seed = 0
+    progress = Progress(quiet=True)
     selector = type("Selector", (), {"rule": "val"})
 
     def epochs(self, count: int, **state: Any) -> Iterator[int]:
@@ -262,7 +265,7 @@ def test_image_only_finds_the_minimum_of_its_loss() -> None:
 
 def test_features_speak_of_an_image_among_its_set() -> None:
     part = small_part(3, seed=2, choices=4)
-    thumbnails = read_thumbnails(part.images, np.arange(12), 5)
+    thumbnails = read_thumbnails(part.images, np.arange(12), 5, QUIET)
     found = image_features(part, np.arange(12), thumbnails, 6)
     assert found.shape == (12, width_of(6))
     of_set = thumbnails.reshape(3, 4, PIXELS)
@@ -294,12 +297,24 @@ def test_only_images_of_described_sets_are_read() -> None:
 
     watched = replace(part, images=Watched(part.images.pixels, part.images.names))
     rows = np.flatnonzero(np.isin(part.set_of, [1, 3]))
-    found = ImageFeatures.of(watched.taken(rows), 4, at_once=3)
-    assert asked == [4, 5, 6, 7, 12, 13, 14, 15]
-    whole = ImageFeatures.of(part, 4, at_once=100)
+    found = ImageFeatures.of(watched.taken(rows), 4, at_once=3, progress=QUIET)
+    assert sorted(asked) == [4, 5, 6, 7, 12, 13, 14, 15]
+    whole = ImageFeatures.of(part, 4, at_once=100, progress=QUIET)
     np.testing.assert_allclose(
         found.x[found.candidates], whole.x[whole.candidates[rows]], atol=1e-6
     )
+
+
+def test_thumbnails_of_many_images_are_kept_for_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLZOO_CACHE", str(tmp_path))
+    part = small_part(21, seed=2)
+    rows = np.arange(210)
+    first = read_thumbnails(part.images, rows, 64, QUIET)
+    assert np.array_equal(first, as_rows(part.images.crops(rows, 8)))
+    monkeypatch.setattr(type(part.images), "crops", None)  # not read again
+    assert np.array_equal(read_thumbnails(part.images, rows, 64, QUIET), first)
 
 
 def test_nothing_to_learn_from_is_refused() -> None:

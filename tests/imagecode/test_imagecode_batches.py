@@ -13,7 +13,6 @@ from imagecode_sets import described, published_counts
 from mlzoo.errors import DataError
 from mlzoo_imagecode.batches import (
     Batch,
-    distinct,
     epoch_batches,
     random_candidates,
     updates_by_epoch,
@@ -196,10 +195,3 @@ def test_hidden_targets_and_too_few_images_are_refused() -> None:
     wide = replace(part, candidates=np.zeros((3, 12), dtype=np.int64))
     with pytest.raises(DataError, match="11 random images cannot be drawn from 10"):
         random_candidates(wide, 0)
-
-
-def test_images_of_a_batch_are_named_once() -> None:
-    candidates = np.array([[7, 3, 5], [3, 7, 5], [9, 3, 8]])
-    images, where = distinct(candidates)
-    assert images.tolist() == [3, 5, 7, 8, 9]
-    assert (images[where] == candidates).all()

@@ -107,19 +107,6 @@ def random_candidates(part: Part, seed: int) -> Part:
     return replace(part, candidates=candidates, target=np.zeros_like(part.target))
 
 
-def distinct(candidates: Index) -> tuple[Index, Index]:
-    """The images of a batch, each once, so that they are encoded once.
-
-    Args:
-        candidates: int64 [n, k], rows of images.
-
-    Returns:
-        images int64 [m], in order, and where int64 [n, k], with ``images[where]`` the candidates.
-    """
-    images, where = np.unique(candidates, return_inverse=True)
-    return images, where.reshape(candidates.shape).astype(np.int64)
-
-
 def _ordered(
     part: Part, config: ImageCoDeConfig, generator: torch.Generator
 ) -> tuple[list[Index], bool]:

@@ -26,9 +26,6 @@ SMALL = 2**26
 EncodeImages: TypeAlias = Callable[[Bytes], Floats]
 """Features float32 [m, d] of squares uint8 [m, R, R, 3]."""
 
-EncodeTexts: TypeAlias = Callable[[Sequence[str]], Floats]
-"""Features float32 [m, d] of m texts."""
-
 
 def image_features(
     images: Images,
@@ -89,7 +86,7 @@ def image_features(
 
 def text_features(
     texts: Sequence[str],
-    encode: EncodeTexts,
+    encode: Make,
     *,
     identity: Mapping[str, str],
     width: int,
@@ -100,17 +97,15 @@ def text_features(
 ) -> Floats:
     """Features of texts, float32 [n, d]; arguments and errors as of :func:`image_features`.
 
-    ``identity`` names the vocabulary, too. Up to :data:`FEW` texts are not kept if ``in_memory`` is omitted.
+    ``encode`` is given rows of the texts. ``identity`` names the vocabulary, too. Up to :data:`FEW` texts are
+    not kept if ``in_memory`` is omitted.
     """
 
-    def make(rows: Index) -> Floats:
-        return encode([texts[row] for row in rows.tolist()])
-
     if len(texts) <= FEW if in_memory is None else in_memory:
-        return _in_memory(len(texts), width, make, progress, "texts", block)
+        return _in_memory(len(texts), width, encode, progress, "texts", block)
     whole = {**identity, "texts": _digest(texts)}
     return cached_rows(
-        _folder(folder), whole, len(texts), width, make,
+        _folder(folder), whole, len(texts), width, encode,
         progress=progress, title="texts", block=block,
     )  # fmt: skip
 

@@ -12,8 +12,7 @@ from mlzoo_imagecode.context_module import ContextModule
 from mlzoo_imagecode.images.preprocess import MEAN, STD
 from mlzoo_imagecode.losses import matching_logits
 
-
-BUCKETS = 3
+BUCKETS = 4
 """Groups of texts of similar length, each cut after its longest."""
 
 

@@ -130,7 +130,7 @@ def _draw(path: Path, part: Part, scores: np.ndarray[Any, Any], chosen: int) -> 
     from matplotlib.figure import Figure
 
     from mlzoo.files import atomic_write
-    from mlzoo_imagecode.figures import strip_figure
+    from mlzoo_imagecode.strip_figure import strip_figure
 
     ending = path.suffix.removeprefix(".").lower()
     if ending not in Figure().canvas.get_supported_filetypes():

@@ -48,7 +48,7 @@ def write_submission(
         RunError: it cannot be written.
     """
     if path.exists() and not force:
-        raise UsageError(f"{path} exists.", "Name another file, or say --force to replace it.")
+        raise UsageError(f"{path} exists.", "Name another file, or delete this one.")
     found = submission_of(predictions)
     write_json(path, found)
     return found

@@ -73,6 +73,11 @@ def _start(model: ImageCoDeModel, run: Run) -> None:
         raise UsageError(
             "gradients that wait for the next epoch are of one process.", "Add --leftover step."
         )
+    if run.accelerator.mixed_precision == "fp16" and config.leftover == "carry":
+        raise UsageError(
+            "gradients that wait for the next epoch would keep another scale in fp16.",
+            "Add --leftover step, or train in bf16.",
+        )
     if (run.checkpoints / LAST).exists():
         return
     if config.initial_weights is not None:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mlzoo.progress import Progress
+from mlzoo_imagecode import encoding
 from mlzoo_imagecode.contextual import Bytes, Floats, Images, Index, Part
+from mlzoo_imagecode.images.reading import crops_ahead
 
 SIDE = 8
 """Pixels of a thumbnail."""
@@ -27,20 +30,22 @@ class ImageFeatures:
     candidates: Index
 
     @classmethod
-    def of(cls, part: Part, positions: int, at_once: int) -> ImageFeatures:
+    def of(cls, part: Part, positions: int, at_once: int, progress: Progress) -> ImageFeatures:
         """Read what is needed: the images of the sets that are described.
 
         Args:
             part: the descriptions.
             positions: of a set.
             at_once: images that are read at once.
+            progress: told how far it is.
 
         Raises:
             DataError: an image is missing or damaged.
+            RunError: thumbnails of all images cannot be kept in the cache.
         """
         described = np.unique(part.set_of_image[part.candidates])
         rows = np.flatnonzero(np.isin(part.set_of_image, described))
-        thumbnails = read_thumbnails(part.images, rows, at_once)
+        thumbnails = read_thumbnails(part.images, rows, at_once, progress)
         x = image_features(part, rows, thumbnails, positions)
         return cls(x, np.searchsorted(rows, part.candidates))
 
@@ -95,16 +100,32 @@ def _neighbours(x: Floats) -> Floats:
     return found
 
 
-def read_thumbnails(images: Images, rows: Index, at_once: int) -> Floats:
+def read_thumbnails(images: Images, rows: Index, at_once: int, progress: Progress) -> Floats:
     """float32 [M, 192] from 0 to 1, so many images at a time.
+
+    Where all images are asked for they are kept for the next run, as CLIP's features are; a few of them, of
+    limited data, are read anew.
 
     Raises:
         DataError: an image is missing or damaged.
+        RunError: the cache cannot be written.
     """
+    if len(rows) == len(images):
+        made = {"features": "thumbnails"}
+        return encoding.image_features(
+            images,
+            as_rows,
+            identity=made,
+            size=SIDE,
+            width=PIXELS,
+            progress=progress,
+            block=at_once,
+        )
     found = np.empty((len(rows), PIXELS), np.float32)
-    for start in range(0, len(rows), at_once):
-        block = slice(start, start + at_once)
-        found[block] = as_rows(images.crops(rows[block], SIDE))
+    starts = range(0, len(rows), at_once)
+    blocks = crops_ahead(images, [rows[at : at + at_once] for at in starts], SIDE)
+    for at, (_, crops) in zip(starts, blocks, strict=True):
+        found[at : at + at_once] = as_rows(crops)
     return found
 
 

@@ -23,6 +23,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from mlzoo import Run
+from mlzoo.progress import Progress
 from mlzoo.selection import require_choice
 from mlzoo_imagecode.baselines.config import ImageOnlyConfig
 from mlzoo_imagecode.baselines.image_features import ImageFeatures, width_of
@@ -68,6 +69,7 @@ class ImageOnly:
         width = width_of(self.positions)
         self.mean, self.deviation = np.zeros(width), np.ones(width)
         self.weight: Float64 = np.zeros(width)
+        self.progress = Progress(quiet=True)
         self._features: dict[str, ImageFeatures] = {}
 
     def fit(self, run: Run) -> None:
@@ -80,6 +82,7 @@ class ImageOnly:
         penalties = self.config.penalties
         require_choice(run.selector.rule, "penalties", penalties)
         target = training_part(self.data).target
+        self._read_all(run.progress)  # before the bar of the epochs
         for epoch in run.epochs(len(penalties), model=self):
             self.mean, self.deviation, train = self._standardised
             found = minimize(
@@ -88,11 +91,19 @@ class ImageOnly:
                 args=(train.x, train.candidates, target, penalties[epoch - 1]),
                 jac=True,
                 method="L-BFGS-B",
-                options={"maxiter": self.config.iterations},
+                options={"maxiter": self.config.iterations, "gtol": 1e-6},
             )
             self.weight = found.x
             run.log(penalty=penalties[epoch - 1], loss=float(found.fun))
             run.evaluate(self)
+
+    def _read_all(self, progress: Progress) -> None:
+        """Thumbnails of every part, once."""
+        self.progress = progress
+        _ = self._standardised
+        for split in self.data.splits:
+            self._features[split] = self._of_images(self.data.part(split))
+        self.progress = Progress(quiet=True)
 
     @cached_property
     def _standardised(self) -> tuple[Float64, Float64, ImageFeatures]:
@@ -104,7 +115,7 @@ class ImageOnly:
         return mean, deviation, replace(train, x=_scaled(train.x, mean, deviation))
 
     def _of_images(self, part: Part) -> ImageFeatures:
-        return ImageFeatures.of(part, self.positions, self.config.images_at_once)
+        return ImageFeatures.of(part, self.positions, self.config.images_at_once, self.progress)
 
     def predict(self, split: str) -> dict[str, npt.NDArray[Any]]:
         """The arrays of :mod:`mlzoo_imagecode.contextual`; the images of a split are read once."""

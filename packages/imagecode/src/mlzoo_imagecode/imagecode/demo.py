@@ -94,7 +94,8 @@ def write_simple_demo(root: Path, seed: int) -> Mapping[str, object]:
     names = _named(strips, seed)
     random = np.random.RandomState(seed)
     pairs = {part: _pairs(own, names[part], random) for part, own in strips.items()}
-    for file, part in ((TRAIN_SIMPLE, "train"), (VALID_SIMPLE, "val")):
+    files: dict[Writers, str] = {"train": TRAIN_SIMPLE, "val": VALID_SIMPLE}
+    for part, file in files.items():
         with atomic_write(root / file) as out:
             out.write((json.dumps(pairs[part], indent=4) + "\n").encode())
     used = {
@@ -119,7 +120,7 @@ def _named(strips: Mapping[Writers, Strips], seed: int) -> dict[Writers, list[st
     found: dict[Writers, list[str]] = {}
     for part, own in strips.items():
         first = sum(len(names) for names in found.values())
-        random = np.random.RandomState([seed, first])  # type: ignore[arg-type]
+        random = np.random.RandomState([seed, first])
         found[part] = set_names(own.video, random, first=first, training=part == "train")
     return found
 

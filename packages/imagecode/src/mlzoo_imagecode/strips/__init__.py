@@ -71,10 +71,7 @@ def draw_strips(strips: int, seed: int, *, writers: Writers = "train", side: int
         writers: whose handwriting; the three have no image of a digit in common.
         side: of a picture in pixels, at least 32.
     """
-    streams = [
-        np.random.RandomState([seed, list(HANDS).index(writers), use])  # type: ignore[arg-type]
-        for use in range(4)
-    ]
+    streams = [np.random.RandomState([seed, list(HANDS).index(writers), use]) for use in range(5)]
     scenes = draw_scenes(strips, streams[0])
     strip, target, texts, tags, kind = [], [], [], [], []
     for row in range(strips):
@@ -87,7 +84,7 @@ def draw_strips(strips: int, seed: int, *, writers: Writers = "train", side: int
             kind.append(statement.kind)
     colour = scenes.of("colour").reshape(-1)
     glyphs = _handwriting(scenes, writers, streams[2])
-    pixels = draw(layout(scenes, streams[2]), glyphs, colour, side, streams[3])
+    pixels = draw(layout(scenes, streams[3]), glyphs, colour, side, streams[4])
     return Strips(
         pixels=pixels.reshape(strips, FRAMES, side, side, 3),
         scenes=scenes,
@@ -109,5 +106,7 @@ def _handwriting(scenes: Scenes, writers: Writers, random: np.random.RandomState
     draws = random.randint(1 << 20, size=(len(scenes), 10))
     digit = scenes.of("digit")  # [S, 10]
     drawn = np.take_along_axis(draws, digit, axis=1).reshape(-1)
-    rows = [of_digit[d][n % len(of_digit[d])] for d, n in zip(digit.reshape(-1), drawn, strict=True)]
+    rows = [
+        of_digit[d][n % len(of_digit[d])] for d, n in zip(digit.reshape(-1), drawn, strict=True)
+    ]
     return np.asarray(images[rows], dtype=np.uint8)

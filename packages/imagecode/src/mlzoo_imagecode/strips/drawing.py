@@ -22,7 +22,7 @@ SIZES = (10, 16)  # small, large
 GRADED_SIZES = (8, 10, 12, 14, 17, 20, 23)
 GROUNDS = (24, 226)  # dark, bright
 GRADED_GROUNDS = (16, 52, 88, 124, 160, 196, 232)
-INKS = ((235, 40, 40), (30, 175, 50), (60, 100, 248), (248, 150, 8), (185, 50, 225))
+INKS = ((235, 40, 40), (30, 175, 50), (60, 100, 248), (248, 150, 8))
 BAR = (125, 125, 125)
 GROUND_SPREAD, NOISE = 8, 8
 """Grey levels up and down: of a strip's ground, and of a pixel. No ground and no ink is so near 0 or 255
@@ -60,7 +60,9 @@ def layout(scenes: Scenes, random: np.random.RandomState) -> Layout:
         np.array(SIZES)[np.maximum(scenes.of("size"), 0)],
     )  # [S, 10]
     room = UNITS - size
-    tremble = random.randint(2, size=(2, *size.shape))
+    strips, frames = size.shape
+    draws = random.randint(1 << 16, size=(strips, 2 * frames + 1))
+    tremble = (draws[:, 1:] & 1).reshape(strips, 2, frames).transpose(1, 0, 2)  # [2, S, 10]
     near = 1 + tremble  # of the top and of the left edge
     far, middle = room - 1 - tremble, room // 2 - tremble
     place = np.maximum(scenes.of("place"), 0)
@@ -73,15 +75,22 @@ def layout(scenes: Scenes, random: np.random.RandomState) -> Layout:
     across, down = (graded == GRADED.index(name) for name in ("across", "down"))
     top = np.where(across, beside[0], np.where(down, along, top))
     left = np.where(across, along, np.where(down, beside[1], left))
-    shift = random.randint(-GROUND_SPREAD, GROUND_SPREAD + 1, size=(len(scenes), 1))
+    shift = draws[:, :1] % (2 * GROUND_SPREAD + 1) - GROUND_SPREAD
     ground = shift + np.where(
         graded == GRADED.index("shade"),
         np.array(GRADED_GROUNDS)[scenes.grade],
         np.array(GROUNDS)[np.maximum(scenes.of("ground"), 0)],
     )
     two = scenes.of("count") == 1
-    parts = (size, top, left, np.where(two, room - top, -1), np.where(two, room - left, -1), ground)
-    return Layout(*(part.reshape(-1) for part in parts), hidden=scenes.of("hidden").ravel() == 1)
+    return Layout(
+        size=size.reshape(-1),
+        top=top.reshape(-1),
+        left=left.reshape(-1),
+        second_top=np.where(two, room - top, -1).reshape(-1),
+        second_left=np.where(two, room - left, -1).reshape(-1),
+        ground=ground.reshape(-1),
+        hidden=scenes.of("hidden").reshape(-1) == 1,
+    )
 
 
 def draw(
@@ -151,7 +160,7 @@ def _square(
 def _enlarged(glyphs: Bytes, width: int) -> npt.NDArray[np.int16]:
     """[m, 8, 8] of 0 to 16 → [m, width, width] of 0 to 128, bilinear, with stronger edges."""
     weights = _bilinear(width)  # [width, 8], rows sum to 2·width
-    found = weights @ glyphs.astype(np.int64) @ weights.T  # [m, width, width]
+    found: Index = weights @ glyphs.astype(np.int64) @ weights.T  # [m, width, width]
     return np.minimum(found * 180 // (16 * (2 * width) ** 2), 128).astype(np.int16)
 
 

@@ -63,7 +63,7 @@ def pick(random: np.random.RandomState, options: Sequence[str]) -> str:
 
 
 def _a(words: str) -> str:
-    return f"an {words}" if words[0] in "aeiou" and not words.startswith("one") else f"a {words}"
+    return f"an {words}" if words[0] in "aeiou" and words.split()[0] != "one" else f"a {words}"
 
 
 def _plural(noun: str) -> str:
@@ -104,20 +104,14 @@ def _absolute(statement: Statement, random: np.random.RandomState) -> str:
     noun = _plural(noun) if two else noun
     where = f" {_where(told.pop('place'))}" if "place" in told else ""
     ground = GROUND_WORDS[told.pop("ground").value] if "ground" in told else ""
-    way = random.randint(4)
+    way, it = random.randint(4), ""
     if way == 3 and not two and (where or "colour" in told):
-        it = COLOURS[told.pop("colour").value] if "colour" in told else where.strip()
-        where = "" if it == where.strip() else where
-        it = f" and it is {it}{where}"
-        where = ""
-    else:
-        it = ""
+        colour = f" {_quality(told.pop('colour'))}" if "colour" in told else ""
+        it, where = f" and it is{colour}{where}", ""
     qualities = [_quality(told[name]) for name in ("hidden", "size", "colour") if name in told]
     phrase = " ".join([*qualities, noun])
-    if "count" in told:
-        phrase = f"two {phrase}" if two else f"a single {phrase}"
-    else:
-        phrase = _a(phrase)
+    amount = "two" if two else "a single"
+    phrase = f"{amount} {phrase}" if "count" in told else _a(phrase)
     if way == 2:
         return f"{_a(ground + ' picture') if ground else 'a picture'} of {phrase}{where}"
     opening = "there are " if two else "there is "
@@ -162,15 +156,13 @@ def _temporal(statement: Statement, random: np.random.RandomState) -> str:
         ])  # fmt: skip
     (condition,) = statement.conditions
     clause = _clause(statement, noun)
-    adjective = condition.name in ("colour", "size")
-    such = f"{_quality(condition)} {noun}" if adjective else ""
-    when = statement.when
+    adjective, when = condition.name in ("colour", "size"), statement.when
+    quality = _quality(condition) if adjective else ""
     if when == "before":
         becoming = _becoming(condition, f"the {noun}")
         ways = [f"the last picture before {becoming}", f"just before {becoming}"]
         if condition.name not in ("ground", "count"):
-            becoming = _becoming(condition, "it")
-            ways.append(f"there is a {noun} just before {becoming}".replace("a eight", "an eight"))
+            ways.append(f"there is {_a(noun)} just before {_becoming(condition, 'it')}")
     elif when == "after":
         ways = [
             f"the first picture in which {_clause(statement, noun, 'is no longer')}",
@@ -181,11 +173,11 @@ def _temporal(statement: Statement, random: np.random.RandomState) -> str:
     else:
         ways = [f"the {when} picture in which {clause}", f"the {when} one in which {clause}"]
         if adjective:
-            ways.append(f"the {when} {such}" if when != "second" else f"the second of the {such}")
+            several = when in ("second", "third")
+            such = f"of the {quality} ones" if several else f"{quality} {noun}"
+            ways.append(f"the {when} {such}")
         if when == "first" and statement.begins:
             ways.append(f"here {_becoming(condition, f'the {noun}')}")
-    if adjective and when in ("second", "third"):
-        ways[-1] = f"the {when} of the {_quality(condition)} ones"
     return pick(random, ways)
 
 
@@ -206,7 +198,7 @@ def _negation(statement: Statement, random: np.random.RandomState) -> str:
     ways = [f"the only picture in which {not_so}", f"the only one in which {not_so}"]
     if condition.name in ("colour", "size", "place", "hidden"):
         ways.append(f"the only {noun} that is not {quality}")
-        ways.append(f"all others are {quality} but it is not".replace("but it is", "but this one is"))
+        ways.append(f"all others are {quality} but this one is not")
     return pick(random, ways)
 
 
@@ -214,9 +206,13 @@ def _odd(statement: Statement, random: np.random.RandomState) -> str:
     noun = _noun(statement.digit, random)
     name = statement.conditions[0].name
     if name == "digit":
-        return pick(random, ["the only one that shows another digit", "the odd one out among the digits"])
+        return pick(
+            random, ["the only one that shows another digit", "the odd one out among the digits"]
+        )
     if name == "ground":
-        return pick(random, ["the only picture with another ground", "the odd one out in its ground"])
+        return pick(
+            random, ["the only picture with another ground", "the odd one out in its ground"]
+        )
     return pick(random, [
         f"the only {noun} of another {name}",
         f"the odd one out in {name}",
@@ -231,7 +227,7 @@ def _superlative(statement: Statement, random: np.random.RandomState) -> str:
         return pick(random, [
             f"the {end} picture",
             f"the {end} of all pictures",
-            f"it is {('darker', 'brighter')[at]} here than in all others".replace("it is", "the ground is"),
+            f"the ground is {('darker', 'brighter')[at]} here than in all others",
         ])  # fmt: skip
     if statement.graded == "size":
         end = ("smallest", "largest")[at]

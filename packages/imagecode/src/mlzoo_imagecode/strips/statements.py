@@ -114,6 +114,7 @@ class Strip:
             zip(self.values["place"], self.values["count"], strict=True)
         ):
             corner = 0 <= place < CORNERS
+            places: tuple[int, ...]
             places = (place, CORNERS - 1 - place) if corner and count == 1 else (place,)
             if name == "row":
                 places = tuple(one // 2 for one in places) if corner else ()
@@ -137,14 +138,16 @@ def chosen(strip: Strip, random: np.random.RandomState) -> list[Statement]:
         if kind == "absolute":
             one = replace(one, conditions=_telling(strip, one.target, random))
             if not one.conditions:
-                found = [other for other in found if (other.kind, other.target) != (kind, one.target)]
+                found = [
+                    other for other in found if (other.kind, other.target) != (kind, one.target)
+                ]
                 continue
         taken.append(one)
         found = [other for other in found if other.target != one.target]
     return sorted(taken, key=lambda one: one.target)
 
 
-_WEIGHTS = {"absolute": 3, "superlative": 3, "second": 2, "odd": 3, "negation": 2, "temporal": 6}
+_WEIGHTS = {"absolute": 5, "superlative": 3, "second": 1, "odd": 1, "negation": 2, "temporal": 5}
 """How often a kind is taken where several may be."""
 
 
@@ -170,7 +173,7 @@ def _telling(strip: Strip, target: int, random: np.random.RandomState) -> tuple[
     unclear = ("place", "hidden") if two else ()  # which of the two would be there, or hidden?
     names = [name for name in PROPERTIES if name not in unclear]
     varying = [name for name in names if name in strip.varying]
-    meets, told = set(range(FRAMES)), []
+    meets, told = set(range(FRAMES)), list[Condition]()
     for at in random.permutation(len(varying)):
         condition = _condition(strip, varying[at], target, random)
         holding = strip.holding(condition)
@@ -180,7 +183,7 @@ def _telling(strip: Strip, target: int, random: np.random.RandomState) -> tuple[
         return ()
     already = {property_of(one) for one in told} | {"count", "hidden"}
     spare = [name for name in names if name not in already]
-    if spare and len(told) < MOST_CONDITIONS and random.randint(3):
+    if spare and len(told) < MOST_CONDITIONS and random.randint(2):
         told.append(_condition(strip, spare[random.randint(len(spare))], target, random))
     return tuple(told)
 
@@ -236,9 +239,7 @@ def _by_order(strip: Strip, name: str, random: np.random.RandomState) -> Iterato
     if end < FRAMES - 1:
         targets["after"] = end + 1
     for when, target in targets.items():
-        yield Statement(
-            "temporal", target, (condition,), when, digit=strip.digit, begins=start > 0
-        )
+        yield Statement("temporal", target, (condition,), when, digit=strip.digit, begins=start > 0)
 
 
 def _by_grade(strip: Strip) -> Iterator[Statement]:
@@ -246,7 +247,9 @@ def _by_grade(strip: Strip) -> Iterator[Statement]:
     for high in (False, True):
         ordered = sorted(range(FRAMES), key=lambda at: strip.grade[at], reverse=high)
         one, two, three = (strip.grade[at] for at in ordered[:3])
-        common = Statement("superlative", ordered[0], graded=strip.graded, high=high, digit=strip.digit)
+        common = Statement(
+            "superlative", ordered[0], graded=strip.graded, high=high, digit=strip.digit
+        )
         if one != two:
             yield common
             if two != three:

@@ -26,7 +26,7 @@ Index: TypeAlias = npt.NDArray[np.int64]
 FRAMES = 10
 """Pictures of a strip."""
 
-COLOURS = ("red", "green", "blue", "orange", "purple")
+COLOURS = ("red", "green", "blue", "orange")
 PLACES = ("top left", "top right", "bottom left", "bottom right", "middle")
 CORNERS = 4
 VALUES = {
@@ -84,7 +84,7 @@ class Scenes:
         return self.values[:, :, PROPERTIES.index(name)]
 
 
-SHARES = {"mixed": 24, "graded": 14, "odd": 12, "change": 38, "peak": 12}
+SHARES = {"mixed": 32, "graded": 10, "odd": 8, "change": 38, "peak": 12}
 """Strips of a hundred, by story."""
 
 
@@ -143,6 +143,7 @@ def _base(random: np.random.RandomState) -> Index:
     """int64 [7], one whole digit."""
     drawn = [random.randint(count) for count in VALUES.values()]
     scene = dict(zip(PROPERTIES, drawn, strict=True)) | {"count": 0, "hidden": 0}
+    scene["ground"] = int(random.randint(4) == 0)  # mostly dark
     return np.array([scene[name] for name in PROPERTIES], dtype=np.int64)
 
 
@@ -153,8 +154,9 @@ def _other(random: np.random.RandomState, name: str, value: int, corners: bool =
     return options[random.randint(len(options))]
 
 
-_MIXED = {"digit": 5, "colour": 5, "size": 2, "place": 5, "ground": 2, "count": 2, "hidden": 2}
-"""How often a property is what differs in a mixed strip."""
+_MIXED = {"digit": 1, "colour": 5, "size": 3, "place": 6, "ground": 3, "count": 3, "hidden": 2}
+"""How often a property is what differs in a mixed strip. Digits seldom do: small encoders need thousands of
+strips to tell them apart."""
 
 
 def _mix(values: Index, random: np.random.RandomState) -> None:
@@ -184,7 +186,9 @@ def _scattered_grades(random: np.random.RandomState) -> Index:
 
 def _single_out(values: Index, random: np.random.RandomState) -> None:
     """Two pictures differ in a property each; another property is mixed everywhere, no value occurs once."""
-    names = ("digit", "colour", "size", "place", "ground", "hidden")
+    names = ["colour", "size", "place", "ground", "hidden"]
+    if random.randint(4) == 0:
+        names.insert(0, "digit")
     mixed = names[random.randint(len(names) - 1)]
     count, column = VALUES[mixed], PROPERTIES.index(mixed)
     some = random.permutation(count)[: FRAMES // 2]
@@ -196,7 +200,7 @@ def _single_out(values: Index, random: np.random.RandomState) -> None:
         values[row, at] = _other(random, name, int(values[row, at]))
 
 
-_CHANGING = {"digit": 2, "colour": 5, "size": 3, "place": 5, "ground": 3, "count": 3, "hidden": 2}
+_CHANGING = {"digit": 1, "colour": 5, "size": 3, "place": 5, "ground": 3, "count": 3, "hidden": 2}
 
 
 def _change(values: Index, random: np.random.RandomState) -> None:
@@ -225,9 +229,7 @@ def _run(random: np.random.RandomState) -> tuple[int, int]:
     return start, start + length
 
 
-def _alter(
-    values: Index, column: int, start: int, end: int, random: np.random.RandomState
-) -> None:
+def _alter(values: Index, column: int, start: int, end: int, random: np.random.RandomState) -> None:
     value = int(values[0, column])
     values[start:end, column] = _other(random, PROPERTIES[column], value, corners=True)
 
