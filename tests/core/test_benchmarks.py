@@ -18,6 +18,7 @@ SPEED = (
     "biam_step",
     "biam_store",
     "imagecode_head",
+    "imagecode_images",
     "imagecode_text",
     "imagecode_training",
     "mdn_data",

@@ -144,7 +144,7 @@ def test_package_carries_the_licence_of_the_repository(package: Path) -> None:
 # Rooms of the core, from the ground up: a module imports, when it is loaded, only from lower floors.
 FLOORS = [
     {"errors", "specs", "signals", "job"},
-    {"hookspecs", "contracts", "files", "isolation", "prefetch"},
+    {"hookspecs", "contracts", "files", "isolation", "prefetch", "processes"},
     {
         "progress",
         "plugins",

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -470,19 +471,20 @@ def test_few_images_and_small_arrays_stay_in_memory(images: JpgImages, cache: Pa
 
 def test_texts_are_encoded_once_in_their_order(cache: Path) -> None:
     seen: list[str] = []
-
-    def encode(texts: list[str]) -> np.ndarray:
-        seen.extend(texts)
-        return np.array([[len(text), text.count("a")] for text in texts], np.float32)
-
     texts = [f"a{'b' * (number % 7)} \ud800 é" for number in range(500)]
+
+    def encode(rows: np.ndarray, of: list[str] = texts) -> np.ndarray:
+        own = [of[row] for row in rows]
+        seen.extend(own)
+        return np.array([[len(text), text.count("a")] for text in own], np.float32)
+
     settings = {"identity": {"weights": "w"}, "width": 2, "progress": Told()}
     expected = [[len(text), 1] for text in texts]
     for _ in range(2):
         assert text_features(texts, encode, **settings).tolist() == expected
         assert seen == texts
-    text_features(texts[::-1], encode, **settings)
-    text_features(["x".join(texts), *texts[1:]], encode, **settings)
+    for others in (texts[::-1], ["".join(texts[:2]), "", *texts[2:]]):
+        text_features(others, partial(encode, of=others), **settings)
     assert len(list(cache.iterdir())) == 3
     assert text_features(texts[:3], encode, **settings).tolist() == expected[:3]
     assert len(list(cache.iterdir())) == 3

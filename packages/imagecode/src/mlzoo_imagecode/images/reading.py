@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import threading
-from collections.abc import Generator, Iterable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
+from itertools import cycle
 
 import numpy as np
 
-from mlzoo.errors import RunError, UsageError
+from mlzoo.errors import UsageError
 from mlzoo.prefetch import ahead
-from mlzoo.signals import children_without_interrupts
+from mlzoo.processes import Answers, started
 from mlzoo_imagecode.contextual import Bytes, Images, Index
 from mlzoo_imagecode.images.folder import JpgImages, read_crops
 
@@ -34,8 +32,10 @@ THREADS = 2
 PIECE = 16
 """Images that a process reads at once."""
 
-AHEAD = 3
-"""Pieces of each process that are read or wait to be used: what bounds the memory."""
+FIX = (
+    "It was reading images. Start again with more memory at hand; a script of your own needs "
+    "if __name__ == '__main__': around what it does."
+)
 
 
 def crops_ahead(
@@ -48,8 +48,9 @@ def crops_ahead(
 ) -> Generator[tuple[Index, Bytes], None, None]:
     """Blocks of images in their order, each read before it is asked for.
 
-    What comes does not depend on how it is read. About ``AHEAD * PIECE`` images of each process, or
-    two blocks of threads, are in memory beside the block that is used. The processes end with the iterator.
+    What comes does not depend on how it is read. Beside the block that is used there are in memory at most
+    four pieces of each process (:data:`PIECE`; what :data:`mlzoo.processes.AHEAD` allows, and the one it is
+    at), or one block of each thread. The processes end with the iterator.
 
     Args:
         images: where they lie; those in memory are always read by a thread.
@@ -92,44 +93,27 @@ def processes_for(count: int) -> int:
 
 def _by_processes(
     images: JpgImages, blocks: list[Index], size: int, fast: bool, workers: int
-) -> Generator[tuple[Index, Bytes], None, None]:
-    """Blocks are read in pieces, so that all processes share in each."""
-    pieces = (rows[at : at + PIECE] for rows in blocks for at in range(0, len(rows), PIECE))
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _begin, (fast,)) as pool:
-
-        def read(rows: Index) -> Bytes:
-            try:
-                with children_without_interrupts():
-                    future = pool.submit(read_crops, images.paths(rows), size, fast=fast)
-                return future.result()
-            except BrokenProcessPool as error:
-                raise RunError(
-                    f"one of {workers} processes that read images was ended, perhaps for want of memory.",
-                    "Start again with more memory at hand. A script of your own needs if __name__ == "
-                    "'__main__': around what it does.",
-                ) from error
-
-        with closing(ahead(read, pieces, threads=AHEAD * workers)) as read_pieces:
-            for rows in blocks:
-                crops = np.empty((len(rows), size, size, 3), np.uint8)
-                for at in range(0, len(rows), PIECE):
-                    crops[at : at + PIECE] = next(read_pieces)
-                yield rows, crops
+) -> Iterator[tuple[Index, Bytes]]:
+    """Blocks are read in pieces, which go to the processes in turn, so that all share in each block."""
+    pieces = [rows[at : at + PIECE] for rows in blocks for at in range(0, len(rows), PIECE)]
+    words = (size, fast)
+    with started(_read, [words] * min(workers, len(pieces)), FIX) as processes:
+        for number, process in enumerate(processes):
+            process.give([images.paths(rows) for rows in pieces[number :: len(processes)]])
+        turns = cycle(processes)
+        for rows in blocks:
+            crops = np.empty((len(rows), size, size, 3), np.uint8)
+            for at in range(0, len(rows), PIECE):
+                next(turns).received(into=crops[at : at + PIECE].data.cast("B"))
+            yield rows, crops
 
 
-def _begin(fast: bool) -> None:
-    """What a process does first."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def _read(size: int, fast: bool, answers: Answers) -> None:
+    """What a process does: the pixels of each piece follow an empty answer."""
     if fast:
         import torch
 
         torch.set_num_threads(1)  # there are as many processes as processors
-
-
-def _end_with_parent() -> None:
-    """A process whose parent was killed would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    for paths in answers.given():
+        crops = read_crops(paths, size, fast=fast)
+        answers.send(None, crops.data.cast("B"))
