@@ -17,6 +17,9 @@ from mlzoo_imagecode.images.arrays import ArrayImages
 from mlzoo_imagecode.images.preprocess import preprocessing
 from mlzoo_imagecode.images.reading import crops_ahead
 
+SHOWN = 2000
+"""Things in memory up to which nobody is told how far it is: it takes moments."""
+
 FEW = 200
 """Images or texts that are never kept on the disk."""
 
@@ -141,6 +144,8 @@ def _in_memory(
     count: int, width: int, make: Make, progress: Progress, title: str, block: int
 ) -> Floats:
     found = np.empty((count, width), np.float32)
+    if count <= SHOWN:
+        progress = Progress(quiet=True)
     progress.begin(f"features of {title}", count, 0)
     try:
         for rows in _blocks(0, count, block):

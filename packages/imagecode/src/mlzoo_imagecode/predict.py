@@ -107,9 +107,11 @@ def _natural(file: Path) -> list[tuple[bool, int, str]]:
 def _answers(
     model: ImageCoDeModel, data: ContextualData, progress: Progress, options: PredictOptions
 ) -> dict[str, Sequence[Any]]:
-    from mlzoo_imagecode.submission import check_submission, write_submission
+    from mlzoo_imagecode.submission import check_submission, require_new, write_submission
 
     part = data.part("test")
+    if options.submission is not None:
+        require_new(options.submission)
     if options.check_submission is not None:
         check_submission(options.check_submission, part)
         progress.message(f"{options.check_submission}: right, {len(part)} descriptions")

@@ -47,11 +47,21 @@ def write_submission(
         UsageError: the file exists, and ``force`` is not said.
         RunError: it cannot be written.
     """
-    if path.exists() and not force:
-        raise UsageError(f"{path} exists.", "Name another file, or delete this one.")
+    if not force:
+        require_new(path)
     found = submission_of(predictions)
     write_json(path, found)
     return found
+
+
+def require_new(path: Path) -> None:
+    """Refuse to replace a file.
+
+    Raises:
+        UsageError: it exists.
+    """
+    if path.exists():
+        raise UsageError(f"{path} exists.", "Name another file, or delete this one.")
 
 
 def check_submission(path: Path, part: Part) -> Submission:
