@@ -177,11 +177,11 @@ class Reader:
             start = np.flatnonzero(self.so(said[1]))[0]
             assert start > 0, "nothing has turned"
             return self.at(start)
-        if said := re.match(r"the (first|second|third|last) (picture |one |of the )?(.*)", text):
+        if said := re.match(r"the (first|second|last) (picture |one |of the )?(.*)", text):
             phrase = said[3].removesuffix(" ones") if said[2] == "of the " else said[3]
             there = np.flatnonzero(self.so(phrase))
             assert (np.diff(there) == 1).all()
-            return self.at(there[{"first": 0, "second": 1, "third": 2, "last": -1}[said[1]]])
+            return self.at(there[{"first": 0, "second": 1, "last": -1}[said[1]]])
         return self.so(text.replace("a picture of", ""))
 
     def at(self, position: int) -> np.ndarray:

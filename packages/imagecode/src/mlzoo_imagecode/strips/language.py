@@ -173,8 +173,7 @@ def _temporal(statement: Statement, random: np.random.RandomState) -> str:
     else:
         ways = [f"the {when} picture in which {clause}", f"the {when} one in which {clause}"]
         if adjective:
-            several = when in ("second", "third")
-            such = f"of the {quality} ones" if several else f"{quality} {noun}"
+            such = f"of the {quality} ones" if when == "second" else f"{quality} {noun}"
             ways.append(f"the {when} {such}")
         if when == "first" and statement.begins:
             ways.append(f"here {_becoming(condition, f'the {noun}')}")

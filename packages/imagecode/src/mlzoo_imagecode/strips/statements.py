@@ -54,7 +54,7 @@ class Statement:
         kind: of :data:`KINDS`.
         target: position of the picture.
         conditions: what is so; one alone but for absolute statements.
-        when: of temporal statements: first, second, third, last, before, after or turn.
+        when: of temporal statements: first, second, last, before, after or turn.
         graded: of :data:`~mlzoo_imagecode.strips.world.GRADED`, where grades are told.
         high: whether the upper end of the grades is meant, and of a turn whether grades rise after it.
         digit: which digit is in all pictures; None if they differ.
@@ -232,8 +232,6 @@ def _by_order(strip: Strip, name: str, random: np.random.RandomState) -> Iterato
     targets = {"first": start, "last": end}
     if len(there) > 2:
         targets["second"] = start + 1
-    if len(there) > 3:
-        targets["third"] = start + 2
     if start > 0:
         targets["before"] = start - 1
     if end < FRAMES - 1:
