@@ -166,7 +166,7 @@ def image_distance(predictions: Arrays, data: ContextualData) -> Table:
 
     Returns:
         A row for static sets, videos and all: ``descriptions``; ``distance``, the mean Euclidean distance of
-        the described image's feature to the others', all of length 1, and ``nearest``, that to the nearest one.
+        the described image's feature to the others', all of length 1; ``nearest``, that to the nearest one.
         Empty where targets are hidden or the model has no features.
     """
     found = checked(predictions)
