@@ -133,7 +133,9 @@ def test_given_tensors_are_left_alone_by_training() -> None:
 
 def test_numbers_of_a_published_archive_are_no_weights() -> None:
     sizes = {name: torch.tensor(1) for name in ("input_resolution", "context_length", "vocab_size")}
-    openai_encoders(random_state(SIZES) | sizes, vision_heads=3, text_heads=4)
+    plain = openai_encoders(random_state(SIZES), vision_heads=3, text_heads=4)
+    archived = openai_encoders(random_state(SIZES) | sizes, vision_heads=3, text_heads=4)
+    assert archived.identity() == plain.identity()
 
 
 @pytest.mark.parametrize(
