@@ -28,12 +28,14 @@ class Stream:
 
     Attributes:
         width: of a state.
+        feed_forward: hidden width of its feed-forward sublayers, where they have no other.
         activation: of feed-forward sublayers.
         dropout: of what a sublayer adds.
         attention_dropout: of the attention's weights.
     """
 
     width: int
+    feed_forward: int
     activation: Activation
     dropout: float
     attention_dropout: float

@@ -156,6 +156,7 @@ class _Reading:
     def stream(self, prefix: str) -> Stream:
         return Stream(
             width=self.size(f"{prefix}hidden_size"),
+            feed_forward=self.size(f"{prefix}intermediate_size"),
             activation=self.word(f"{prefix}hidden_act", get_args(Activation), "gelu"),
             dropout=self.number(f"{prefix}hidden_dropout_prob", 0.1),
             attention_dropout=self.number(f"{prefix}attention_probs_dropout_prob", 0.1),
