@@ -1,5 +1,5 @@
-"""Cross-encoders' formulas as they stand, every pair of a description and an image for itself: the reference for
-what goes through once, trimmed and fused. Straight from a config json and published names."""
+"""Cross-encoders' formulas as they stand, every pair of a description and an image for itself: the reference
+for what goes through once, trimmed and fused. Straight from a config json and published names."""
 
 from __future__ import annotations
 
@@ -53,7 +53,10 @@ def plain_streams(
             text = plain_feed_forward(weights, at, "", text)
         if number in lists["v_ff_sublayers"]:
             shared = number in lists.get("shared_sublayers", ())
-            vision = plain_feed_forward(weights, at, "" if shared else "v_", vision)
+            one_norm = shared or number in lists.get("single_ln_sublayers", ())
+            vision = plain_feed_forward(
+                weights, at, "" if shared else "v_", vision, "" if one_norm else "v_"
+            )
     return text, vision
 
 
@@ -83,7 +86,8 @@ def plain_attention(
 
         def projected(kind: str, side: str, heads: int = heads) -> Tensor:
             name = f"{at}.attention_self.{'v_' if side == 'v' and not shared else ''}{kind}"
-            return linear(weights, name, states[side]).unflatten(2, (heads, -1)).transpose(1, 2)
+            x = linear(weights, name, states[side])
+            return x.view(*x.shape[:2], heads, -1).transpose(1, 2)
 
         query = projected("query", asking)  # [P, heads, n, C / heads]
         scores = [
@@ -105,11 +109,12 @@ def plain_attention(
     return changed.get("t", text), changed.get("v", vision)
 
 
-def plain_feed_forward(weights: Weights, at: str, prefix: str, x: Tensor) -> Tensor:
+def plain_feed_forward(
+    weights: Weights, at: str, prefix: str, x: Tensor, norm_prefix: str = ""
+) -> Tensor:
     hidden = functional.gelu(linear(weights, f"{at}.intermediate.{prefix}dense", x))
     added = linear(weights, f"{at}.output.{prefix}dense", hidden)
-    name = f"{at}.output.{prefix}LayerNorm"
-    return norm(weights, name, x + added)
+    return norm(weights, f"{at}.output.{norm_prefix}LayerNorm", x + added)
 
 
 def plain_pooled(weights: Weights, settings: Settings, pairs: Pairs) -> Tensor:
@@ -130,4 +135,6 @@ def linear(weights: Weights, name: str, x: Tensor) -> Tensor:
 
 def norm(weights: Weights, name: str, x: Tensor) -> Tensor:
     mean, variance = x.mean(-1, keepdim=True), x.var(-1, keepdim=True, unbiased=False)
-    return (x - mean) / (variance + 1e-12).sqrt() * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+    return (x - mean) / (variance + 1e-12).sqrt() * weights[f"{name}.weight"] + weights[
+        f"{name}.bias"
+    ]

@@ -16,7 +16,13 @@ from mlzoo_imagecode.cross.scheme import uniter_values, vilbert_values
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "imagecode"
 WORDS, FEATURES = 40, 12
-SMALL_UNITER: dict[str, Any] = {"width": 16, "heads": 2, "feed_forward": 24, "layers": 2, "pooled": 16}
+SMALL_UNITER: dict[str, Any] = {
+    "width": 16,
+    "heads": 2,
+    "feed_forward": 24,
+    "layers": 2,
+    "pooled": 16,
+}
 SMALL_VILBERT: dict[str, Any] = {
     "width": 16, "heads": 2, "feed_forward": 24, "v_width": 24, "v_heads": 3, "v_feed_forward": 20,
     "text_layers": 2, "layers": 2, "pooled": 16,
@@ -87,7 +93,11 @@ def as_pairs(given: Given) -> dict[str, Tensor]:
     """The same with every pair for itself."""
     k, rows = given.places.shape[1], given.places.flatten()
     ids, mask = (x.repeat_interleave(k, dim=0) for x in (given.ids, given.mask))
-    images = {"features": given.features, "spatials": given.spatials, "image_mask": given.image_mask}
+    images = {
+        "features": given.features,
+        "spatials": given.spatials,
+        "image_mask": given.image_mask,
+    }
     segments = torch.zeros_like(ids)
     text = {"input_ids": ids, "input_mask": mask, "segment_ids": segments}
     return {**text, **{name: x[rows] for name, x in images.items()}}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from plain_cross import plain_embedded, plain_logits, plain_pooled, plain_streams
-from small_cross import given_of, group, recorded
+from small_cross import given_of, group, recorded, weights_of
 from torch import Tensor
 from torch.nn import functional
 
@@ -36,13 +36,7 @@ def check_gradients(network: CrossNetwork, loss: Tensor, expected: dict[str, Ten
     """``expected`` by published names."""
     network.zero_grad()
     loss.backward()
-    contextual = network.variant == "contextual"
-    ours = {
-        name.removeprefix("context.").replace("transformer.", "context_transformer.", contextual)
-        if name.startswith("context.")
-        else name: parameter.grad
-        for name, parameter in network.named_parameters()
-    }
+    ours = {name: weight.grad for name, weight in weights_of(network).items()}
     assert expected
     for name, gradient in expected.items():
         found = ours[name]

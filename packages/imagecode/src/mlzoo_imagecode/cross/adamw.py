@@ -1,4 +1,4 @@
-"""How cross-encoders are trained: a variant of AdamW, no decay of some parameters, and a rate that rises and falls.
+"""How cross-encoders are trained: a variant of AdamW, decay of most parameters, a rate that rises and falls.
 
 The optimiser is that of pytorch-transformers 1.2, which differs from ``torch.optim.AdamW`` in where ε and the
 decay stand.
@@ -20,7 +20,7 @@ NO_DECAY = ("bias", "LayerNorm.bias", "LayerNorm.weight")
 
 
 class AdamW(torch.optim.Optimizer):
-    """m, v as in Adam (Kingma and Ba 2015); then, with c = √(1 - β₂ᵗ) / (1 - β₁ᵗ), or 1 without ``correct_bias``,
+    """m, v as in Adam (Kingma and Ba 2015); then, with c = √(1 - β₂ᵗ) / (1 - β₁ᵗ), or 1 uncorrected,
 
         p ← p - lr c m / (√v + ε)
         p ← p - lr λ p
@@ -32,7 +32,7 @@ class AdamW(torch.optim.Optimizer):
         lr: the rate.
         betas, eps: β₁, β₂, ε.
         weight_decay: λ.
-        correct_bias: see above.
+        correct_bias: whether c corrects the moments for their start at 0.
     """
 
     def __init__(

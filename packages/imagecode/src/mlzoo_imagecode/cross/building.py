@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def scheme_for(config: CrossConfig, *, words: int, region_width: int) -> Scheme:
-    """The build that the options ask for. A small network takes its tables from the data; another one has sizes of
-    its own, which the data must fit. Imports no torch.
+    """The build that the options ask for. A small network takes its tables from the data; another one has
+    sizes of its own, which the data must fit. Imports no torch.
 
     Args:
         config: the options.
@@ -23,10 +23,14 @@ def scheme_for(config: CrossConfig, *, words: int, region_width: int) -> Scheme:
         region_width: F, of the data's region features.
 
     Raises:
-        UsageError: the config json is missing or contradicts itself, or max_tokens or the vocabulary are too large.
+        UsageError: the config json is missing or contradicts itself, or max_tokens or the vocabulary are too
+            large.
         DataError: region features of another width.
     """
-    scheme = _small(config).fitted(vocabulary=words, region_width=region_width) if config.small else open_scheme(config.scheme)  # fmt: skip
+    if config.small:
+        scheme = _small(config).fitted(vocabulary=words, region_width=region_width)
+    else:
+        scheme = open_scheme(config.scheme)
     if config.max_tokens > scheme.positions:
         raise UsageError(
             f"max_tokens {config.max_tokens} is above the {scheme.positions} positions of {config.scheme}."
@@ -44,9 +48,7 @@ def scheme_for(config: CrossConfig, *, words: int, region_width: int) -> Scheme:
     return scheme
 
 
-def network_for(
-    config: CrossConfig, *, words: int, region_width: int, places: int
-) -> CrossNetwork:
+def network_for(config: CrossConfig, *, words: int, region_width: int, places: int) -> CrossNetwork:
     """A new network for data of these sizes; ``places``: images of the largest set.
 
     Raises:

@@ -12,19 +12,20 @@ from mlzoo_imagecode.config import Positions, Variant
 
 
 class CrossConfig(Config):
-    """A cross-encoder of words and image regions: as pre-trained, fine-tuned on pairs, on sets, and with a module
-    that sees the whole set."""
+    """A cross-encoder of words and image regions: as pre-trained, fine-tuned on pairs, on sets, and with a
+    module that sees the whole set."""
 
     scheme: str = Field(
         "uniter", description="uniter, vilbert, or a config json of a sublayer scheme"
     )
     variant: Variant = Field(
         "contextual",
-        description="zero-shot by the alignment head; fine-tuned on pairs alone (nocontra) or against the others "
-        "of the set (contra); with a module that sees the whole set (contextual)",
+        description="zero-shot by the alignment head; fine-tuned on pairs alone (nocontra) or against the "
+        "others of the set (contra); with a module that sees the whole set (contextual)",
     )
     initial_weights: Path | None = Field(
-        None, description="published state dict, or a run or checkpoint, to start from (weights alone)"
+        None,
+        description="published state dict, or a run or checkpoint, to start from (weights alone)",
     )
     vocabulary: Path | None = Field(
         None, description="BERT's vocab.txt; the words of the training descriptions if not given"
@@ -49,7 +50,10 @@ class CrossConfig(Config):
     )
     learning_rate: float = Field(6e-6, gt=0, description="the highest, of all parameters")
     warm_up: float = Field(
-        0.1, ge=0, le=1, description="share of the updates in which the rate rises; then it falls to 0"
+        0.1,
+        ge=0,
+        le=1,
+        description="share of the updates in which the rate rises; then it falls to 0",
     )
     weight_decay: float = Field(
         1e-4, ge=0, description="λ, after the step; not of biases and most normalisations"
@@ -60,7 +64,8 @@ class CrossConfig(Config):
     add_input: bool = Field(True, description="the module's input is added to its output")
     temporal: bool = Field(True, description="the module knows the order of frames")
     positions: Positions = Field(
-        "all", description="whose order it knows: frames alone, all sets (published), or all in training"
+        "all",
+        description="whose order it knows: frames alone, all sets (published), or all in training",
     )
     head_layers: int = Field(5, ge=0, description="of the module")
     dropout: float = Field(
@@ -68,8 +73,8 @@ class CrossConfig(Config):
     )
     once_in_training: bool = Field(
         True,
-        description="sublayers of the text alone run once a description in training, too: its pairs share their "
-        "dropout there; else once a pair, as published",
+        description="sublayers of the text alone run once a description in training, too: its pairs share "
+        "their dropout there; else once a pair, as published",
     )
     pairs_at_once: int = Field(
         80, gt=0, description="pairs that go through at once; changes memory, not results"

@@ -57,8 +57,8 @@ class RegionEmbeddings(nn.Module):
 
 
 class JointEmbeddings(TextEmbeddings):
-    """UNITER: words as above, and regions LN(LN(W_f r) + LN(W_l loc) + type) in the same module, as the type is
-    row 1 of the text's table."""
+    """UNITER: words as above, and regions LN(LN(W_f r) + LN(W_l loc) + type) in the same module, as the type
+    is row 1 of the text's table."""
 
     def __init__(self, scheme: Scheme) -> None:
         super().__init__(scheme)

@@ -1,8 +1,9 @@
-"""A cross-encoder: descriptions and images in, one state for each word and region out (Bugliarello et al. 2021).
+"""A cross-encoder: a state for each word and region of a pair (Bugliarello et al. 2021, arXiv 2011.15124).
 
 b: descriptions, T: their tokens; u: images, R: their regions; k: images that a description chooses among;
 P = b k: pairs. What does not depend on the pair is computed once: embeddings and, in ViLBERT, the twelve
-sublayers of the text alone. Sublayers have the published names: ``bert.encoder.layer.12.attention_self.query``.
+sublayers of the text alone. Sublayers have the published names:
+``bert.encoder.layer.12.attention_self.query``.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ class Given(NamedTuple):
     Attributes:
         ids: int64 [b, T], tokens, zero padded at the end.
         mask: [b, T], 1 where there is a token.
-        features: float [u, R, F], of the regions of the images that any of them chooses among, each image once;
-            row 0 is the whole image.
+        features: float [u, R, F], of the regions of the images that any of them chooses among, each image
+            once; row 0 is the whole image.
         spatials: float [u, R, L], where the regions are.
         image_mask: [u, R], 1 where there is a region.
         places: int64 [b, k], the candidates as rows of ``features``.
@@ -103,8 +104,8 @@ class CrossEncoder(nn.Module):
 
     Args:
         scheme: the build.
-        once_in_training: what is done once for a description or an image is so in training, too; the pairs of a
-            description then share the dropout of these sublayers. Without dropout nothing differs.
+        once_in_training: what is done once for a description or an image is so in training, too; the pairs of
+            a description then share the dropout of these sublayers. Without dropout nothing differs.
 
     Weights begin as N(0, ``scheme.initial_range``), biases as 0, from PyTorch's global generator.
     """
@@ -185,7 +186,7 @@ def _paired(x: Streams, places: Tensor) -> Streams:
 
 @torch.no_grad()
 def initialise(module: nn.Module, deviation: float) -> None:
-    """N(0, deviation) for linear layers and embeddings, padding's row included; biases 0, normalisations 1."""
+    """N(0, deviation) for linear layers and embeddings, padding's row, too; biases 0, normalisations 1."""
     for each in module.modules():
         if isinstance(each, nn.Linear | nn.Embedding):
             each.weight.normal_(0, deviation)

@@ -28,7 +28,7 @@ def fused(encoded: Encoded, fusion: Fusion) -> Tensor:
 
 
 def aligned(scores: Tensor) -> Tensor:
-    """p [P] that text and image belong together, of the alignment head's scores [P, 2]: softmax at index 0."""
+    """p [P] that text and image belong together: softmax at index 0 of the scores [P, 2]."""
     return scores.softmax(dim=1)[:, 0]
 
 

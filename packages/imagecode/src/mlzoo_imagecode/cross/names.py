@@ -1,7 +1,7 @@
 """Names of a cross-encoder's weights: those of the published state dicts, which this package nearly keeps.
 
-Where streams share weights, published files have them under both names, or once; here they stand once, under the
-text's. The contextual module is a module of its own here.
+Where streams share weights, published files have them under both names, or once; here they stand once, under
+the text's. The contextual module is a module of its own here.
 """
 
 from __future__ import annotations

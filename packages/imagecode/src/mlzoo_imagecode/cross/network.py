@@ -1,5 +1,5 @@
-"""Cross-encoders on ImageCoDe: from descriptions and their images to a score for each image (Krojer et al. 2022,
-Section 5).
+"""Cross-encoders on ImageCoDe: from descriptions and their images to a score for each image (Krojer et al.
+2022, Section 5).
 
 b: descriptions, k: images that each chooses among, P = b k, C: width of what the poolers give.
 """
@@ -26,8 +26,9 @@ class CrossNetwork(nn.Module):
 
     Args:
         scheme: the encoder's build.
-        variant: ``zero-shot`` scores by the alignment head of pre-training; ``nocontra`` and ``contra`` by one
-            linear layer, and differ in their loss; ``contextual`` by a module over all images of a description.
+        variant: ``zero-shot`` scores by the alignment head of pre-training; ``nocontra`` and ``contra`` by
+            one linear layer, and differ in their loss; ``contextual`` by a module over all images of a
+            description.
         layers: of the contextual module.
         add_input: whether the module's input is added to its output.
         temporal: whether the module has embeddings of places.
@@ -75,14 +76,15 @@ class CrossNetwork(nn.Module):
             initialise(self.clfs_dict, scheme.initial_range)
 
     def forward(self, given: Given) -> Tensor:
-        """Logits [b, k]: of ``zero-shot`` log p / (1 - p) for the p that they belong together, in the order of p
-        and without its ties near 1."""
+        """Logits [b, k]: of ``zero-shot`` log p / (1 - p) for the p that they belong together, in the order
+        of p and without its ties near 1."""
         encoded: Encoded = self.bert(given)
         pairs = given.places.shape
         pooled = functional.dropout(self.fused(encoded), self.dropout, self.training)  # [P, C]
         if self.variant == "zero-shot":
             scores = self.cls(pooled)  # [P, 2]
-            return (scores[:, 0] - scores[:, 1]).view(pairs)
+            odds: Tensor = scores[:, 0] - scores[:, 1]  # [P]
+            return odds.view(pairs)
         if self.variant == "contextual":
             x0 = pooled.view(*pairs, -1)  # [b, k, C]
             return self.context.scored(x0, given.positions, given.temporal)

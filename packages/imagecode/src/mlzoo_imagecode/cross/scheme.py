@@ -1,9 +1,9 @@
-"""What a cross-encoder is made of: numbered sublayers over a text and a vision stream (Bugliarello et al. 2021,
-arXiv 2011.15124, Section 3). Imports no torch.
+"""What a cross-encoder is made of: numbered sublayers over a text and a vision stream (Bugliarello et al.
+2021, arXiv 2011.15124, Section 3). Imports no torch.
 
 The published configurations are data in the form of the published json files: :func:`uniter` and
-:func:`vilbert`, which also give smaller networks of the same build. :mod:`mlzoo_imagecode.cross.scheme_reading`
-reads other files.
+:func:`vilbert`, which also give smaller networks of the same build.
+:mod:`mlzoo_imagecode.cross.scheme_reading` reads other files.
 """
 
 from __future__ import annotations
@@ -178,8 +178,9 @@ def vilbert_values(
 ) -> dict[str, Any]:
     """ViLBERT base as its json says it, or a smaller one.
 
-    Layers of the text alone, then ``layers`` times: each stream attends to the other, feed-forward, each attends
-    to itself, feed-forward. Where streams meet, the text's attention has the width and heads of the vision's.
+    Layers of the text alone, then ``layers`` times: each stream attends to the other, feed-forward, each
+    attends to itself, feed-forward. Where streams meet, the text's attention has the width and heads of the
+    vision's.
     """
     first, last = 2 * text_layers, 2 * text_layers + 4 * layers
     across, itself = _every(first, layers, step=4), _every(first + 2, layers, step=4)

@@ -95,12 +95,14 @@ class _Reading:
         fusion = self.word("fusion_method", get_args(Fusion))
         pooled, v_pooled = self.size("pooler_size"), self.size("v_pooler_size")
         if pooled != v_pooled and fusion != "text":
-            self.refuse(f"pooler_size {pooled} and v_pooler_size {v_pooled} differ, which {fusion} cannot fuse")
+            self.refuse(
+                f"pooler_size {pooled} and v_pooler_size {v_pooled} differ, which {fusion} cannot fuse"
+            )
         if embeddings == "uniter" and text.width != vision.width:
             self.refuse(
-                f"hidden_size {text.width} and v_hidden_size {vision.width} differ, but embeddings of uniter share "
-                "the text's table of types"
-            )  # fmt: skip
+                f"hidden_size {text.width} and v_hidden_size {vision.width} differ, but embeddings of uniter "
+                "share the text's table of types"
+            )
         self.word("add_global_imgfeat", ("first",), "first")
         self.word("model", ("bert",), "bert")
         count = len(self.attention | self.feed_forward)
@@ -131,27 +133,31 @@ class _Reading:
         """Sublayers are 0, 1, 2, … and each is either attention or feed-forward."""
         both = sorted(self.attention & self.feed_forward)
         if both:
-            keys = [key for key in (*ATTENTION, *FEED_FORWARD) if both[0] in self.lists[key]]
+            lists = [key for key in (*ATTENTION, *FEED_FORWARD) if both[0] in self.lists[key]]
             self.refuse(
-                f"sublayer {both[0]} is both attention and feed-forward ({', '.join(keys)})",
+                f"sublayer {both[0]} is both attention and feed-forward ({', '.join(lists)})",
                 "Take it out of the lists of one kind.",
             )
         numbers = sorted(self.attention | self.feed_forward)
         if not numbers:
-            self.refuse("there are no sublayers", f"List them in {', '.join((*ATTENTION, *FEED_FORWARD))}.")
+            named = ", ".join((*ATTENTION, *FEED_FORWARD))
+            self.refuse("there are no sublayers", f"List them in {named}.")
         for expected, number in enumerate(numbers):
             if number != expected:
-                self.refuse(f"there is no sublayer {expected}, but one {numbers[-1]}", "Number them from 0.")
+                self.refuse(
+                    f"there is no sublayer {expected}, but one {numbers[-1]}", "Number them from 0."
+                )
         for key in SHARING:
-            for number in self.lists[key] - set(numbers):
+            for number in sorted(self.lists[key] - set(numbers)):
                 self.refuse(f"{key} has {number}, but there is no such sublayer")
-        for keys, kind, numbered in (
-            (SIZES_OF_ATTENTION, "attention", self.attention),
-            (SIZES_OF_FEED_FORWARD, "feed-forward", self.feed_forward),
-        ):
-            for key in keys:
-                for number in sorted(set(self.sizes(key)) - numbered):
-                    self.refuse(f"{key} has {number}, which is no {kind} sublayer")
+        self.check_sizes(SIZES_OF_ATTENTION, "attention", self.attention)
+        self.check_sizes(SIZES_OF_FEED_FORWARD, "feed-forward", self.feed_forward)
+
+    def check_sizes(self, keys: tuple[str, ...], kind: str, numbers: set[int]) -> None:
+        """Sizes of single sublayers are of sublayers of their kind."""
+        for key in keys:
+            for number in sorted(set(self.sizes(key)) - numbers):
+                self.refuse(f"{key} has {number}, which is no {kind} sublayer")
 
     def stream(self, prefix: str) -> Stream:
         return Stream(
@@ -197,12 +203,14 @@ class _Reading:
         sides |= {"vision": (made.vision_width, made.vision_heads)} if vv or vt or tv else {}
         for side, (width, heads) in sides.items():
             if width % heads:
-                self.refuse(f"sublayer {number}: {heads} heads do not divide the {side} attention's width {width}")
+                self.refuse(
+                    f"sublayer {number}: {heads} heads do not divide the {side} attention's width {width}"
+                )
         if made.crosses and sides["text"] != sides["vision"]:
             (width, heads), (v_width, v_heads) = sides["text"], sides["vision"]
             self.refuse(
-                f"sublayer {number}: streams that meet need attention of one width and number of heads; text has "
-                f"{width} and {heads}, vision {v_width} and {v_heads}",
+                f"sublayer {number}: streams that meet need attention of one width and number of heads; text "
+                f"has {width} and {heads}, vision {v_width} and {v_heads}",
                 "Set sublayer2attn_hidden_size and sublayer2num_attention_heads there.",
             )
         return made
@@ -223,7 +231,9 @@ class _Reading:
                 names.append(("num_attention_heads", made.text_heads, made.vision_heads))
         for name, one, other in names:
             if one != other:
-                self.refuse(f"{key} has {number}, but {name} is {one} for text and {other} for vision")
+                self.refuse(
+                    f"{key} has {number}, but {name} is {one} for text and {other} for vision"
+                )
         if made.shared and self.stream("").activation != self.stream("v_").activation:
             self.refuse(f"{key} has {number}, but hidden_act and v_hidden_act differ")
 
@@ -251,12 +261,16 @@ class _Reading:
 
     def size(self, key: str, default: int | None = None, least: int = 1) -> int:
         if key not in self.values and default is None:
-            self.refuse(f"{key!r} is missing", "Give a config json of a cross-encoder's sublayer scheme.")
+            self.refuse(
+                f"{key!r} is missing", "Give a config json of a cross-encoder's sublayer scheme."
+            )
         return self.checked_size(key, self.values.get(key, default), least)
 
     def checked_size(self, key: str, found: Any, least: int = 1) -> int:
         if type(found) is not int or not least <= found <= LARGEST:
-            self.refuse(f"{key} must be a whole number from {least} to {LARGEST}, it is {found!r:.40}")
+            self.refuse(
+                f"{key} must be a whole number from {least} to {LARGEST}, it is {found!r:.40}"
+            )
         return found
 
     def number(self, key: str, default: float, below: float = 1.0) -> float:
@@ -269,7 +283,9 @@ class _Reading:
         found = self.values.get(key, default)
         if found not in known:
             self.refuse(
-                f"{key} is {found!r:.40}, which is not built here" if found else f"{key!r} is missing",
+                f"{key} is {found!r:.40}, which is not built here"
+                if found
+                else f"{key!r} is missing",
                 f"Known: {', '.join(known)}.",
             )
         return found

@@ -1,8 +1,8 @@
 """The two kinds of sublayers of a cross-encoder (Bugliarello et al. 2021, Section 3).
 
 P: pairs of a description and an image; T: tokens, h: width of their states; R: regions, hv: width of theirs;
-C: width of an attention. Parameters have the published names and shapes; where streams share weights, they stand
-once, under the text's names.
+C: width of an attention. Parameters have the published names and shapes; where streams share weights, they
+stand once, under the text's names.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Streams(NamedTuple):
     Attributes:
         text: states [P, T, h].
         vision: states [P, R, hv].
-        text_mask, vision_mask: [P, T] and [P, R], what is added to a key's scores: 0, or -10000 where there is
-            nothing.
+        text_mask, vision_mask: [P, T] and [P, R], what is added to a key's scores: 0, or -10000 where there
+            is nothing.
     """
 
     text: Tensor
@@ -94,8 +94,8 @@ class AttentionSublayer(nn.Module):
     def _projected(self, prefix: str, name: str, x: Tensor) -> Tensor:
         layer = self.attention_self[name if self.made.shared else prefix + name]
         heads = self.made.vision_heads if prefix else self.made.text_heads
-        states: Tensor = layer(x)  # [P, n, C]
-        return states.unflatten(2, (heads, -1)).transpose(1, 2)  # [P, heads, n, C / heads]
+        states: Tensor = layer(x).unflatten(2, (heads, -1))  # [P, n, heads, C / heads]
+        return states.transpose(1, 2)  # [P, heads, n, C / heads]
 
     def _changed(
         self, prefix: str, x: Tensor, seen: list[tuple[Tensor, Tensor, Tensor] | None]

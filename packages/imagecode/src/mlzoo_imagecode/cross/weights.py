@@ -67,14 +67,15 @@ def load_published(
         state: the weights. Heads that the network has not are left out.
         network: of the same scheme.
         source: what errors call it.
-        heads: whether the network's head must be among the weights; if not, and none of it is, it stays as it is.
+        heads: whether the network's head must be among the weights; if not, and none of it is, it stays as it
+            is.
 
     Returns:
         ``arrays`` and ``unused``, as :func:`import_weights`.
 
     Raises:
-        CheckpointError: names are missing or unknown, shapes or kinds differ, weights that are shared differ, or
-            values are not finite.
+        CheckpointError: names are missing or unknown, shapes or kinds differ, weights that are shared differ,
+            or values are not finite.
     """
     own = network.state_dict()
     found = our_names(state, network.bert.scheme, source)
@@ -96,8 +97,8 @@ def load_published(
 
 
 def start_from(path: Path, network: CrossNetwork) -> dict[str, Any]:
-    """Take the weights of a run or a published file to train on: the encoder's, and the head's if it is of the
-    same variant; the option ``initial_weights``.
+    """Take the weights of a run or a published file to train on: the encoder's, and the head's if it is of
+    the same variant; the option ``initial_weights``.
 
     Args:
         path: a run's folder (its ``best.pt``, else its ``last.pt``), one of these files, or a published one.
