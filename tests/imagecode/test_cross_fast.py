@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from plain_cross import plain_logits, plain_streams
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from mlzoo_imagecode.cross.encoder import CrossEncoder, Given, trimmed
 from mlzoo_imagecode.cross.network import CrossNetwork
+from mlzoo_imagecode.cross.pieces import pieces_by_length
 from mlzoo_imagecode.cross.scheme_reading import scheme_of
 from mlzoo_imagecode.cross.sublayers import AttentionSublayer, FeedForwardSublayer
 from mlzoo_imagecode.losses import matching_loss
@@ -44,6 +46,7 @@ ODD: dict[str, dict[str, Any]] = {
         sublayer2intermediate_size={"1": 9},
     ),
 }
+BY_DESCRIPTION = ("ids", "mask", "places", "positions", "temporal")
 SCHEMES = {"uniter": small_values("uniter"), "vilbert": small_values("vilbert"), **ODD}
 
 
@@ -217,3 +220,27 @@ def test_same_seed_same_network() -> None:
     one, same, other = states
     assert all(one[name].equal(same[name]) for name in one)
     assert not all(one[name].equal(other[name]) for name in one)
+
+
+def test_pieces_hold_descriptions_of_nearly_one_length_and_give_the_batchs_gradient() -> None:
+    given = random_given(11, count=5)
+    lengths = given.mask.sum(dim=1).numpy()
+    rows = np.array([4, 0, 3, 1, 2])
+    pieces = list(pieces_by_length(rows, lengths, 2))
+    assert [len(piece) for piece in pieces] == [2, 2, 1]
+    assert sorted(np.concatenate(pieces)) == [0, 1, 2, 3, 4]
+    assert (np.diff(lengths[np.concatenate(pieces)]) >= 0).all()
+
+    target = torch.tensor([1, 0, 2, 3, 1])
+    network = network_of(SCHEMES["vilbert"])
+    matching_loss(network(given), target, "sum").backward()
+    whole = {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
+    network.zero_grad()
+    for piece in map(torch.from_numpy, pieces):
+        some = {name: getattr(given, name)[piece] for name in BY_DESCRIPTION}
+        loss = matching_loss(network(trimmed(given._replace(**some))), target[piece], "sum")
+        loss.backward()
+    for name, parameter in network.named_parameters():
+        if name in whole:
+            assert parameter.grad is not None
+            close(parameter.grad, whole[name])

@@ -230,6 +230,8 @@ def test_data_that_do_not_fit_the_published_sizes_are_refused() -> None:
         scheme_for(config, words=30523, region_width=2048)
     with pytest.raises(UsageError, match="max_tokens 600"):
         scheme_for(UniterConfig(max_tokens=600), words=50, region_width=2048)
+    with pytest.raises(UsageError, match="pairs are 20 wide"):
+        scheme_for(UniterConfig(small=True, pooled=20), words=50, region_width=20)
 
 
 def test_options_and_schemes_need_no_torch() -> None:

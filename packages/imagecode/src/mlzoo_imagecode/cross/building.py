@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mlzoo.errors import DataError, UsageError
 from mlzoo_imagecode.cross.config import CrossConfig
-from mlzoo_imagecode.cross.scheme import Scheme, uniter, vilbert
+from mlzoo_imagecode.cross.scheme import CONTEXT_HEADS, Scheme, uniter, vilbert
 from mlzoo_imagecode.cross.scheme_reading import open_scheme
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def scheme_for(config: CrossConfig, *, words: int, region_width: int) -> Scheme:
         region_width: F, of the data's region features.
 
     Raises:
-        UsageError: the config json is missing or contradicts itself, or max_tokens or the vocabulary are too
-            large.
+        UsageError: the config json is missing or contradicts itself, max_tokens or the vocabulary are too
+            large, or the contextual module cannot have that width.
         DataError: region features of another width.
     """
     if config.small:
@@ -39,6 +39,12 @@ def scheme_for(config: CrossConfig, *, words: int, region_width: int) -> Scheme:
         raise UsageError(
             f"the vocabulary has {words} words, {config.scheme} {scheme.vocabulary}.",
             "Give BERT's own: --vocabulary vocab.txt.",
+        )
+    if config.variant == "contextual" and scheme.pooled % CONTEXT_HEADS:
+        raise UsageError(
+            f"pairs are {scheme.pooled} wide, which {CONTEXT_HEADS} heads of the contextual module do not "
+            "divide.",
+            "Give another --pooled, or --variant contra.",
         )
     if region_width != scheme.region_width:
         raise DataError(

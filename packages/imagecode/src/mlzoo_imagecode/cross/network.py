@@ -13,10 +13,7 @@ from mlzoo_imagecode.config import Variant
 from mlzoo_imagecode.context_module import PLACES, ContextModule
 from mlzoo_imagecode.cross.encoder import CrossEncoder, Encoded, Given, initialise
 from mlzoo_imagecode.cross.heads import TASK, PretrainingHeads, fused
-from mlzoo_imagecode.cross.scheme import Scheme
-
-CONTEXT_HEADS = 8
-"""Of the contextual module's attention, whatever the encoder."""
+from mlzoo_imagecode.cross.scheme import CONTEXT_HEADS, Scheme
 
 FUSED_DROPOUT = 0.1
 

@@ -21,6 +21,9 @@ REGION_WIDTH, LOCATIONS = 2048, 5
 WORDS = 30522
 """Of BERT's vocabulary."""
 
+CONTEXT_HEADS = 8
+"""Of the contextual module's attention, whatever the encoder."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
