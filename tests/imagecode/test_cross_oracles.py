@@ -56,9 +56,9 @@ def test_recorded_states_pooled_pairs_and_logits(kind: str) -> None:
         x = network.bert.streams(given, sublayers)
         close(x.text, found[f"{name}_t"])
         close(x.vision, found[f"{name}_v"])
-    encoded = network.bert(given)
-    close(encoded.pooled_text, found["pooled_t"])
-    close(encoded.pooled_vision, found["pooled_v"])
+    for pooled in (network.bert(given), network.bert.pooled(network.bert.streams(given))):
+        close(pooled.text, found["pooled_t"])
+        close(pooled.vision, found["pooled_v"])
     close(network(given).flatten(), found["logit"][:, 0])
     close(network(trimmed(given)).flatten(), found["logit"][:, 0])
 
@@ -89,16 +89,14 @@ def test_pairs_of_one_image_each_give_the_recorded_loss_of_nocontra(kind: str) -
 def test_recorded_alignment_and_masked_words(kind: str) -> None:
     found = recorded(f"{kind}_itm")
     network, given = network_of(found, "zero-shot"), given_of(found)
-    encoded = network.bert(given)
-    close(network.fused(encoded), found["pooled"])
-    scores = network.alignment(encoded)
+    close(network.pairs(given), found["pooled"])
+    scores = network.alignment(given)
     close(scores, found["itm_scores"])
     close(aligned(scores), found["p_aligned"])
     logits = network(given)
     close(logits.sigmoid().flatten(), found["p_aligned"])
     assert logits.argmax(dim=1).equal(found["pred"])
-    few = type(encoded)(*(x[:2] for x in encoded))
-    close(network.masked_words(few), found["mlm_scores"])
+    close(network.masked_words(given)[:2], found["mlm_scores"])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -112,7 +110,7 @@ def test_recorded_contextual_logits_loss_and_gradients(kind: str) -> None:
         temporal=bool(found["ctx_positional"]),
     )
     given = trimmed(given_of(found, temporal=found["is_video"]))
-    close(network.fused(network.bert(given)), found["pooled"])
+    close(network.pairs(given), found["pooled"])
     everywhere = given._replace(temporal=torch.ones_like(given.temporal))
     close(network(everywhere).flatten(), found["logit_all_pos"][:, 0])
     logits = network(given)

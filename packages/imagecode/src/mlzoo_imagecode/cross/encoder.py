@@ -49,20 +49,16 @@ class Given(NamedTuple):
     segments: Tensor | None = None
 
 
-class Encoded(NamedTuple):
-    """States of P = b k pairs, those of a description beside each other.
+class Pooled(NamedTuple):
+    """P = b k pairs, those of a description beside each other, as the poolers give them.
 
     Attributes:
-        text: [P, T, h].
-        vision: [P, R, hv].
-        pooled_text, pooled_vision: [P, C], of the first token and the first region, not below 0. The vision
-            stream has none where it is not fused.
+        text, vision: [P, C], of the first token and the first region, not below 0. There is no ``vision``
+            where it is not fused.
     """
 
     text: Tensor
-    vision: Tensor
-    pooled_text: Tensor
-    pooled_vision: Tensor | None
+    vision: Tensor | None
 
 
 def trimmed(given: Given) -> Given:
@@ -130,14 +126,25 @@ class CrossEncoder(nn.Module):
             self.v_pooler = Pooler(scheme.vision.width, scheme.pooled)
         initialise(self, scheme.initial_range)
 
-    def forward(self, given: Given) -> Encoded:
-        """States and pooled states of all pairs."""
-        x = self.streams(given)
-        pooled_vision = self.v_pooler(x.vision) if self.scheme.fusion != "text" else None
-        return Encoded(x.text, x.vision, self.t_pooler(x.text), pooled_vision)
+    def forward(self, given: Given) -> Pooled:
+        """All pairs, pooled. From the last attention on only states that the poolers read are computed."""
+        layers = list(self.encoder["layer"])  # type: ignore[call-overload]
+        attentions = [n for n, made in enumerate(layers) if isinstance(made, AttentionSublayer)]
+        last = attentions[-1] if attentions else 0
+        x = self.streams(given, last)
+        if attentions:
+            x = layers[last](x, first=True)
+        for layer in layers[last + bool(attentions) :]:
+            x = layer(x)
+        return self.pooled(x)
+
+    def pooled(self, x: Streams) -> Pooled:
+        """Of the streams after all sublayers."""
+        vision = self.v_pooler(x.vision) if self.scheme.fusion != "text" else None
+        return Pooled(self.t_pooler(x.text), vision)
 
     def streams(self, given: Given, sublayers: int | None = None) -> Streams:
-        """States of all pairs after so many sublayers, or all."""
+        """States of all pairs, [P, T, h] and [P, R, hv], after so many sublayers, or all."""
         layers = list(self.encoder["layer"])[:sublayers]  # type: ignore[call-overload]
         once = self.once_in_training or not self.training
         alone = min(self.scheme.alone, len(layers)) if once else 0

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from mlzoo_imagecode.config import Reduction
 from mlzoo_imagecode.cross.embeddings import EPSILON
-from mlzoo_imagecode.cross.encoder import Encoded
+from mlzoo_imagecode.cross.encoder import Pooled
 from mlzoo_imagecode.cross.scheme import Fusion, Scheme
 from mlzoo_imagecode.cross.sublayers import ACTIVATIONS
 
@@ -19,12 +19,11 @@ TASK = "TASK3"
 """The published name of ImageCoDe's head among those of other tasks."""
 
 
-def fused(encoded: Encoded, fusion: Fusion) -> Tensor:
+def fused(pooled: Pooled, fusion: Fusion) -> Tensor:
     """[P, C]: both pooled streams as one, by product or sum; or the text's alone."""
-    text, vision = encoded.pooled_text, encoded.pooled_vision
-    if vision is None:
-        return text
-    return text * vision if fusion == "mul" else text + vision
+    if pooled.vision is None:
+        return pooled.text
+    return pooled.text * pooled.vision if fusion == "mul" else pooled.text + pooled.vision
 
 
 def aligned(scores: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from mlzoo_imagecode.config import Variant
 from mlzoo_imagecode.context_module import PLACES, ContextModule
-from mlzoo_imagecode.cross.encoder import CrossEncoder, Encoded, Given, initialise
+from mlzoo_imagecode.cross.encoder import CrossEncoder, Given, Pooled, initialise
 from mlzoo_imagecode.cross.heads import TASK, PretrainingHeads, fused
 from mlzoo_imagecode.cross.scheme import CONTEXT_HEADS, Scheme
 
@@ -75,9 +75,8 @@ class CrossNetwork(nn.Module):
     def forward(self, given: Given) -> Tensor:
         """Logits [b, k]: of ``zero-shot`` log p / (1 - p) for the p that they belong together, in the order
         of p and without its ties near 1."""
-        encoded: Encoded = self.bert(given)
         pairs = given.places.shape
-        pooled = functional.dropout(self.fused(encoded), self.dropout, self.training)  # [P, C]
+        pooled = functional.dropout(self.pairs(given), self.dropout, self.training)  # [P, C]
         if self.variant == "zero-shot":
             scores = self.cls(pooled)  # [P, 2]
             odds: Tensor = scores[:, 0] - scores[:, 1]  # [P]
@@ -88,15 +87,16 @@ class CrossNetwork(nn.Module):
         logits: Tensor = self.clfs_dict[TASK](pooled)  # [P, 1]
         return logits.view(pairs)
 
-    def fused(self, encoded: Encoded) -> Tensor:
-        """[P, C], before dropout."""
-        return fused(encoded, self.bert.scheme.fusion)
+    def pairs(self, given: Given) -> Tensor:
+        """[P, C], fused, before dropout."""
+        pooled: Pooled = self.bert(given)
+        return fused(pooled, self.bert.scheme.fusion)
 
-    def alignment(self, encoded: Encoded) -> Tensor:
+    def alignment(self, given: Given) -> Tensor:
         """Scores [P, 2] of the alignment head (``zero-shot``)."""
-        return self.cls(self.fused(encoded))  # type: ignore[no-any-return]
+        return self.cls(self.pairs(given))  # type: ignore[no-any-return]
 
-    def masked_words(self, encoded: Encoded) -> Tensor:
+    def masked_words(self, given: Given) -> Tensor:
         """Scores [P, T, V] of the words at each place (``zero-shot``)."""
         table = self.bert.embeddings.word_embeddings.weight
-        return self.cls.predictions(encoded.text, table)  # type: ignore[no-any-return]
+        return self.cls.predictions(self.bert.streams(given).text, table)  # type: ignore[no-any-return]

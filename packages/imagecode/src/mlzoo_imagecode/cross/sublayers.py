@@ -64,28 +64,32 @@ class AttentionSublayer(nn.Module):
                 if not (prefix and made.one_norm):
                     self.attention_output[f"{prefix}LayerNorm"] = nn.LayerNorm(width, EPSILON)
 
-    def forward(self, x: Streams) -> Streams:
-        """Of the same shapes; a stream that asks nobody stays as it is."""
+    def forward(self, x: Streams, first: bool = False) -> Streams:
+        """Of the same shapes; a stream that asks nobody stays as it is. With ``first`` only the first word
+        and the first region ask, and states are [P, 1, h] and [P, 1, hv]: the others are not needed any
+        more."""
         made = self.made
+        asking = x._replace(text=x.text[:, :1], vision=x.vision[:, :1]) if first else x
         if made.shared and made.tt and made.tv and made.vt and made.vv:
-            return self._joint(x)
+            return self._joint(x, asking)
         text_keys = self._keys("", x.text, x.text_mask) if made.tt or made.vt else None
         vision_keys = self._keys("v_", x.vision, x.vision_mask) if made.vv or made.tv else None
-        text, vision = x.text, x.vision
+        text, vision = asking.text, asking.vision
         if made.text:
             seen = [keys for asks, keys in ((made.tt, text_keys), (made.tv, vision_keys)) if asks]
-            text = self._changed("", x.text, seen)
+            text = self._changed("", text, seen)
         if made.vision:
             seen = [keys for asks, keys in ((made.vt, text_keys), (made.vv, vision_keys)) if asks]
-            vision = self._changed("v_", x.vision, seen)
+            vision = self._changed("v_", vision, seen)
         return x._replace(text=text, vision=vision)
 
-    def _joint(self, x: Streams) -> Streams:
+    def _joint(self, x: Streams, asking: Streams) -> Streams:
         """Both streams as one sequence, words first: one transformer layer."""
         both = torch.cat([x.text, x.vision], dim=1)  # [P, T + R, h]
         mask = torch.cat([x.text_mask, x.vision_mask], dim=1)  # [P, T + R]
-        changed = self._changed("", both, [self._keys("", both, mask)])
-        text, vision = changed.split([x.text.shape[1], x.vision.shape[1]], dim=1)
+        who = both if asking is x else torch.cat([asking.text, asking.vision], dim=1)
+        changed = self._changed("", who, [self._keys("", both, mask)])
+        text, vision = changed.split([asking.text.shape[1], asking.vision.shape[1]], dim=1)
         return x._replace(text=text, vision=vision)
 
     def _keys(self, prefix: str, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
