@@ -6,7 +6,7 @@ One description and its ten images of 37 regions, or 15 descriptions on a GPU. D
 those of ImageCoDe in the mean (on a GPU 12 to 52). "text of 120" is padded to the published length, "once a
 pair" runs the twelve sublayers of ViLBERT's text for each image anew, and "plain" are the formulas as they
 stand, both ways. A last row is of those twelve sublayers alone. Weights are random, and larger than initial
-ones, whose results hardly depend on the input. Dropout is off, so that all give the same. Takes 3 GB on a CPU.
+ones, whose results hardly depend on the input. Dropout is off, so that all give the same. 3 GB on a CPU.
 """
 
 from __future__ import annotations
