@@ -1,7 +1,7 @@
 """CLIP's byte-pair encoding as it is described, one step after the other, for comparison.
 
-Nothing of the package and no library of tokenisers is used: characters are told apart by their Unicode category,
-and merging looks for the earliest rule among all neighbours again and again.
+Nothing of the package and no library of tokenisers is used: characters are told apart by their Unicode
+category, and merging looks for the earliest rule among all neighbours again and again.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import gzip
 import html
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import ftfy
@@ -59,7 +61,7 @@ class PlainClipTokens:
         parts = [self.letter[byte] for byte in piece.encode("utf-8")]
         parts[-1] += "</w>"
         while True:
-            neighbours = set(zip(parts, parts[1:], strict=False)) & self.rank.keys()
+            neighbours = set(pairwise(parts)) & self.rank.keys()
             if not neighbours:
                 return [self.ids[part] for part in parts]
             parts = _joined(parts, min(neighbours, key=self.rank.__getitem__))
@@ -81,9 +83,12 @@ def pieces(text: str) -> Iterator[str]:
 
 
 def _piece_length(text: str, at: int) -> int:
-    for special in (START, END, *ENDINGS):
+    for special in (START, END, *ENDINGS) if text[at] in "<'" else ():
         # whatever the case: the long s is the one lower-case letter that has another lower-case form
-        if text.startswith(special, at) or text[at : at + len(special)].replace("ſ", "s") == special:
+        if (
+            text.startswith(special, at)
+            or text[at : at + len(special)].replace("ſ", "s") == special
+        ):
             return len(special)
     kind = _kind(text[at])
     if kind == "digit":
@@ -94,6 +99,7 @@ def _piece_length(text: str, at: int) -> int:
     return length
 
 
+@cache
 def _kind(letter: str) -> str:
     """Empty for blanks, and for the one mark whose capital is a letter: it belongs to no kind."""
     if letter.isspace() or letter == "\u0345":
@@ -116,6 +122,6 @@ def _joined(parts: list[str], pair: tuple[str, str]) -> list[str]:
 
 def _letters() -> dict[int, str]:
     """A visible letter for every byte: its own, or the next from number 256 on."""
-    own = [b for b in range(256) if 33 <= b <= 126 or 161 <= b <= 172 or 174 <= b]
+    own = [b for b in range(256) if 33 <= b <= 126 or 161 <= b <= 172 or b >= 174]
     rest = [b for b in range(256) if b not in own]
     return {b: chr(b) for b in own} | {b: chr(256 + i) for i, b in enumerate(rest)}

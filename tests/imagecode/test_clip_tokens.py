@@ -62,9 +62,9 @@ def test_every_real_description_has_the_plain_formulations_ids(published: ClipTo
         texts += [text for each in sets.values() for text in each.values()]
     assert len(texts) == 18896
     plain = PlainClipTokens.published(VOCAB / PUBLISHED_NAME)
-    np.testing.assert_array_equal(published.encode(texts), [plain.row(text) for text in texts])
-    other = ClipTokens(read_vocabulary(VOCAB / "clip"))
-    np.testing.assert_array_equal(published.encode(texts), other.encode(texts))
+    found = published.encode(texts)
+    np.testing.assert_array_equal(found, [plain.row(text) for text in texts])
+    np.testing.assert_array_equal(found, ClipTokens(read_vocabulary(VOCAB / "clip")).encode(texts))
     assert int((published.lengths(texts) > 77).sum()) == 48
 
 
@@ -77,13 +77,13 @@ LETTERS = st.characters(exclude_categories=["Cs", "Cn"]).filter(assigned)
 SNIPPETS = st.sampled_from(
     [
         "the girl", "isn't", "WE'LL", "don'ſ", "3/4", "12,345", "&amp;amp;", "&#769;", "<b>", "“it’s”",
-        "<|startoftext|>", "<|endoftext|>", "!<|endoftext|>", "Ã©", "İ", "ß", "ﬁ", "\x1b[31m", "\u0345", "²", "½",
-        "e\u0301", "\u200d", "…", "\u00a0", "\r\n", "''s", "😀", "ＡＢ", "ǅ", "K",
+        "<|startoftext|>", "<|endoftext|>", "!<|endoftext|>", "Ã©", "İ", "ß", "ﬁ", "\x1b[31m", "\u0345", "²",
+        "½", "e\u0301", "\u200d", "…", "\u00a0", "\r\n", "''s", "😀", "ＡＢ", "ǅ", "K",
     ]
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.one_of(st.text(LETTERS, max_size=6), SNIPPETS, st.just(" ")), max_size=12))
 def test_any_text_has_the_plain_formulations_ids(parts: list[str]) -> None:
     text = "".join(parts)
@@ -91,7 +91,7 @@ def test_any_text_has_the_plain_formulations_ids(parts: list[str]) -> None:
     assert TOKENS.lengths([text]).tolist() == [len(PLAIN.tokens(text)) + 2]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.text(st.characters(max_codepoint=127), max_size=30))
 def test_plain_letters_need_no_mending(text: str) -> None:
     """The short way for ASCII gives what the long one gives."""
@@ -99,7 +99,7 @@ def test_plain_letters_need_no_mending(text: str) -> None:
 
 
 def test_curly_quotes_are_straight_ones() -> None:
-    curly, straight = TOKENS.encode(["the girl’s “hat”", "the girl's \"hat\""])
+    curly, straight = TOKENS.encode(["the girl’s “hat”", 'the girl\'s "hat"'])
     np.testing.assert_array_equal(curly, straight)
 
 

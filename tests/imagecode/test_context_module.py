@@ -146,9 +146,7 @@ def test_descriptions_together_are_the_same_as_one_by_one(options: dict[str, Any
     matching_loss(logits, target, "sum").backward()
     own = {name: p.grad for name, p in module.named_parameters()}
 
-    weights = {
-        name: value.clone().requires_grad_() for name, value in module.state_dict().items()
-    }
+    weights = {name: value.clone().requires_grad_() for name, value in module.state_dict().items()}
     for row in range(7):
         one = plain_context_logits(
             weights,
@@ -177,7 +175,7 @@ def test_places_follow_positions_and_not_the_order_of_candidates() -> None:
     torch.testing.assert_close(shuffled, module(images, text, positions, video)[:, order])
 
 
-def test_text_alone_moves_no_place_and_length_of_features_moves_nothing() -> None:
+def test_length_of_features_moves_nothing_and_features_of_zero_stay_finite() -> None:
     torch.manual_seed(0)
     module = ContextModule(16, heads=4, feed_forward=8).eval()
     images, text = torch.randn(3, 10, 16), torch.randn(3, 16)

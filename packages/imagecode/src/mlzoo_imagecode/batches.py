@@ -61,13 +61,11 @@ def epoch_batches(part: Part, config: ImageCoDeConfig, seed: int, epoch: int) ->
         batches, updates = batches[:whole], updates[:whole]
     elif config.leftover == "step":
         updates[-1] = True
-    number = 0
-    for group in _steps(batches, updates):
+    for number, group in enumerate(_steps(batches, updates)):
         total = sum(len(rows) for rows, _ in group)
         for rows, update in group:
             shares = config.reduction == "mean" and not first
             yield Batch(rows, update, number, len(rows) / total if shares else 1.0)
-        number += 1
 
 
 def updates_after(index: int, accumulation: int, first: bool = False) -> bool:
@@ -107,19 +105,6 @@ def random_candidates(part: Part, seed: int) -> Part:
     own = np.take_along_axis(part.candidates, part.target[:, None], axis=1)  # [n, 1]
     candidates: Index = np.hstack([own, by_name[drawn]]).astype(np.int64)  # [n, k]
     return replace(part, candidates=candidates, target=np.zeros_like(part.target))
-
-
-def distinct(candidates: Index) -> tuple[Index, Index]:
-    """The images of a batch, each once, so that they are encoded once.
-
-    Args:
-        candidates: int64 [n, k], rows of images.
-
-    Returns:
-        images int64 [m], in order, and where int64 [n, k], with ``images[where]`` the candidates.
-    """
-    images, where = np.unique(candidates, return_inverse=True)
-    return images, where.reshape(candidates.shape).astype(np.int64)
 
 
 def _ordered(

@@ -61,7 +61,7 @@ def make_optimizer(
     made = [{"name": n, "params": ps, "lr": rates[n]} for n, ps in trained.items() if ps]
     if not made:
         raise UsageError("there is no parameter to train.")
-    kind = {"adam-l2": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+    kind = torch.optim.Adam if config.optimizer == "adam-l2" else torch.optim.AdamW
     fused = all(p.device.type in FUSED for parameters in trained.values() for p in parameters)
     return kind(made, betas=BETAS, eps=EPSILON, weight_decay=config.weight_decay, fused=fused)
 

@@ -44,7 +44,8 @@ def encoders_of(
     with torch.device("meta"), _quiet():
         expected = {name: value.shape for name, value in CLIPModel(config).state_dict().items()}
     require_fit(expected, state, source)
-    weights = {name: value.detach().float() for name, value in state.items()}
+    # Copies: training changes weights in place, and those of a file may be mapped from the disk.
+    weights = {k: value.detach().to(torch.float32, copy=True) for k, value in state.items()}
     with _quiet():
         loaded: Any = CLIPModel.from_pretrained(
             None, config=config, state_dict=weights, dtype=torch.float32, output_loading_info=True

@@ -30,6 +30,7 @@ from mlzoo_imagecode.clip.tokens import (
     WordTokens,
 )
 from mlzoo_imagecode.clip.vocabulary import EXPECTED, Vocabulary, read_vocabulary
+from mlzoo_imagecode.images.preprocess import MEAN, STD
 
 WEIGHTS = (
     "model.safetensors",
@@ -38,10 +39,6 @@ WEIGHTS = (
     "pytorch_model.bin.index.json",
 )
 """Names of a folder's weights; the first that is there is read."""
-
-MEAN = (0.48145466, 0.4578275, 0.40821073)
-STD = (0.26862954, 0.26130258, 0.27577711)
-"""With which images are normalised."""
 
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _BUFFERS = re.compile(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer
-from tokenizers.models import BPE
-from tokenizers.pre_tokenizers import ByteLevel, Sequence, Whitespace
-from tokenizers.trainers import BpeTrainer
 
 from mlzoo_imagecode.clip.encoders import ClipEncoders
 from mlzoo_imagecode.clip.scratch import random_clip
-from mlzoo_imagecode.clip.tokens import CONTEXT, ClipTokens
-from mlzoo_imagecode.clip.vocabulary import WORD_END, Vocabulary, byte_symbols, vocabulary_of
+from mlzoo_imagecode.clip.tokens import CONTEXT, PIECES, ClipTokens
+from mlzoo_imagecode.clip.vocabulary import (
+    WORD_END,
+    Merge,
+    Vocabulary,
+    byte_symbols,
+    vocabulary_of,
+)
 from mlzoo_imagecode.clip.writing import write_clip
 
 SENTENCES = """\
@@ -77,21 +80,39 @@ def tiny_clip_folder(
 
 def small_vocabulary(merges: int = 200) -> Vocabulary:
     """Bytes, the most frequent merges of a few English sentences, start and end."""
-    library = Tokenizer(BPE(end_of_word_suffix=WORD_END))
-    library.pre_tokenizer = Sequence(
-        [Whitespace(), ByteLevel(add_prefix_space=False, use_regex=False)]
-    )
-    trainer = BpeTrainer(
-        vocab_size=512 + merges + 100,  # more than are taken
-        initial_alphabet=list(byte_symbols().values()),
-        end_of_word_suffix=WORD_END,
-        show_progress=False,
-    )
-    library.train_from_iterator(SENTENCES.splitlines(), trainer)
-    learned = json.loads(library.to_str())["model"]["merges"]
-    pairs = [(one, other) for one, other in (_pair(merge) for merge in learned[:merges])]
-    return vocabulary_of(pairs, "the tiny vocabulary")
+    return vocabulary_of(_learned(SENTENCES, merges), "the tiny vocabulary")
 
 
-def _pair(merge: str | list[str]) -> list[str]:
-    return merge.split(" ") if isinstance(merge, str) else merge
+def _learned(text: str, count: int) -> list[Merge]:
+    """The most frequent pair of neighbours becomes a token, again and again (Sennrich et al. 2016).
+
+    Of equally frequent pairs the alphabet's first is taken: the trainer of the library of tokenisers
+    takes any.
+    """
+    symbols = byte_symbols()
+    words = Counter(PIECES.findall(text))
+    split = [[symbols[byte] for byte in word.encode()] for word in words]
+    for parts in split:
+        parts[-1] += WORD_END
+    found: list[Merge] = []
+    while len(found) < count:
+        pairs: Counter[Merge] = Counter()
+        for parts, often in zip(split, words.values(), strict=True):
+            for pair in pairwise(parts):
+                pairs[pair] += often
+        if not pairs:
+            break
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        found.append(best)
+        for parts in split:
+            _join(parts, best)
+    return found
+
+
+def _join(parts: list[str], pair: Merge) -> None:
+    """A pair becomes one token wherever it stands."""
+    at = 0
+    while at < len(parts) - 1:
+        if (parts[at], parts[at + 1]) == pair:
+            parts[at : at + 2] = ["".join(pair)]
+        at += 1

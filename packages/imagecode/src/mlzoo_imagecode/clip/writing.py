@@ -11,9 +11,9 @@ from safetensors.torch import save
 from mlzoo.errors import RunError
 from mlzoo.files import atomic_write, write_json
 from mlzoo_imagecode.clip.encoders import ClipEncoders
-from mlzoo_imagecode.clip.folder import MEAN, STD
 from mlzoo_imagecode.clip.tokens import UNKNOWN, ClipTokens, Tokenizer, WordTokens
 from mlzoo_imagecode.clip.vocabulary import END, START
+from mlzoo_imagecode.images.preprocess import MEAN, STD
 
 _BICUBIC = 3  # PIL's number for it
 
