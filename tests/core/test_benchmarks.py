@@ -17,6 +17,7 @@ SPEED = (
     "biam_metrics",
     "biam_step",
     "biam_store",
+    "imagecode_cross",
     "imagecode_head",
     "imagecode_images",
     "imagecode_text",
