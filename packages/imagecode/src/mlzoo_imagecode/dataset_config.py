@@ -25,7 +25,9 @@ class DescriptionOptions(Config):
         "published valid is test, and val is held out of train",
     )
     held_out: int = Field(
-        500, gt=0, description="training sets that are val under the protocol valid"
+        500,
+        gt=0,
+        description="training sets that are val under the protocol valid; at most a fifth of all",
     )
     held_out_seed: int = Field(0, ge=0, description="of the draw of those")
 
@@ -35,9 +37,12 @@ class SimpleOptions(Config):
 
     images: Path | None = Field(
         None,
-        description="folder of the sets' folders; image-sets in the folder of imagecode if not given",
+        description="folder of the sets' folders; if not given image-sets in the dataset's folder, else in "
+        "that of imagecode",
     )
-    held_out: int = Field(500, ge=0, description="training sets whose pairs are val")
+    held_out: int = Field(
+        500, ge=0, description="training sets whose pairs are val; at most a fifth of all"
+    )
     held_out_seed: int = Field(0, ge=0, description="of the draw of those")
 
 

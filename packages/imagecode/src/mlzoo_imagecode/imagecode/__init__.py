@@ -1,0 +1,1 @@
+"""ImageCoDe's published descriptions with their image sets, and the variant with two images."""
