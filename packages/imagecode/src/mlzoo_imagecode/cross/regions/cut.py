@@ -48,12 +48,11 @@ def cut_regions(pixels: Bytes, grid: int, side: int = SIDE) -> tuple[Floats, Flo
     rows = sums[:, bottom] - sums[:, top]  # [m, n, side, W + 1, 3]
     n = np.arange(len(boxes))[:, None, None]
     cells = np.arange(side)[None, :, None]
-    total = (
-        rows[:, n, cells, right[:, None]] - rows[:, n, cells, left[:, None]]
-    )  # [m, n, side, side, 3]
+    # [m, n, side, side, 3]
+    total = rows[:, n, cells, right[:, None]] - rows[:, n, cells, left[:, None]]
     area = (bottom - top)[:, :, None] * (right - left)[:, None]  # [n, side, side]
     features = total.astype(np.float32) / (area[..., None] * np.float32(127.5)) - np.float32(1)
-    flat = features.reshape(len(pixels), len(boxes), -1).astype(np.float32, copy=False)
+    flat = features.reshape(len(pixels), len(boxes), 3 * side * side).astype(np.float32, copy=False)
     return flat, np.tile(boxes.astype(np.float32), (len(pixels), 1, 1))
 
 

@@ -54,8 +54,8 @@ class RegionStore:
         identity: what it was made of, by name.
 
     Raises:
-        DataError: a file is missing, cut short, or does not fit the others. Values are not looked at here: they
-            were when the folder was made.
+        DataError: a file is missing, cut short, or does not fit the others. Values are not looked at here:
+            they were when the folder was made.
     """
 
     def __init__(self, folder: Path) -> None:
