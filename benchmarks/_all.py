@@ -18,7 +18,8 @@ from pathlib import Path
 import _table
 
 CPU_ONLY = {
-    "biam_metrics", "mdn_data", "multisk_ranks", "multisk_shards", "safe_files", "start_up",
+    "biam_metrics", "imagecode_regions", "mdn_data", "multisk_ranks", "multisk_shards", "safe_files",
+    "start_up",
 }  # fmt: skip
 ONLY_BY_NAME = {"mdn_family", "zero_shot_scores"}
 """They take far longer than all others together, and compare scores, not speed."""

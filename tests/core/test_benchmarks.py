@@ -17,6 +17,7 @@ SPEED = (
     "biam_metrics",
     "biam_step",
     "biam_store",
+    "imagecode_regions",
     "mdn_data",
     "mdn_layer",
     "multisk_plans",

@@ -80,17 +80,18 @@ class Regions:
         """
         most = int(self.counts.max(initial=0)) + 1
         rows = most if rows is None else rows
-        kept = min(rows, most, self.features.shape[1] + 1) - 1
+        kept = min(rows, most) - 1
         images, width = len(self), self.features.shape[2]
-        own = np.arange(kept) < self.counts[:, None]  # [B, kept]
-        features = np.zeros((images, rows, width), np.float32)
+        features = np.empty((images, rows, width), np.float32)
         features[:, 0] = self._mean()
         features[:, 1 : kept + 1] = self.features[:, :kept]
-        features[:, 1 : kept + 1][~own] = 0
-        placed = np.zeros((images, rows, LOCATION), np.float32)
+        placed = np.empty((images, rows, LOCATION), np.float32)
         placed[:, 0] = (0, 0, 1, 1, 1)
         placed[:, 1 : kept + 1] = locations(self.boxes[:, :kept], self.sizes)
-        placed[:, 1 : kept + 1][~own] = 0
+        for array in (features, placed):
+            array[:, kept + 1 :] = 0
+            for row in np.flatnonzero(self.counts < kept):
+                array[row, self.counts[row] + 1 :] = 0
         mask = (np.arange(rows) <= self.counts[:, None]).astype(np.int64)
         return RegionInputs(features, placed, mask)
 
