@@ -433,8 +433,9 @@ def test_damaged_work_is_refused(tmp_path: Path, weights: Path, images: list[str
     with pytest.raises(RunError, match="rows are missing"):
         extract("resnet18", weights, images, work, root=root)
     (work / "progress.json").write_text("{")
-    with pytest.raises(RunError, match=r"progress.json cannot be read"):
+    with pytest.raises(RunError, match=r"progress.json cannot be read") as error:
         extract("resnet18", weights, images, work, root=root)
+    assert error.value.fix.startswith("Delete")
 
 
 def test_features_that_are_not_finite_are_never_kept(tmp_path: Path, images: list[str]) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from imagecode_folder import write_json, write_yaml
+
 from mlzoo.errors import DataError
 from mlzoo_imagecode.contextual import HIDDEN
 from mlzoo_imagecode.imagecode import files

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from imagecode_folder import TEST, TRAIN, VALID, write_imagecode, write_json, write_yaml
+
 from mlzoo.contracts import Finding
 from mlzoo_imagecode.dataset_config import DescriptionOptions
 from mlzoo_imagecode.imagecode.doctor import examine
@@ -48,6 +48,9 @@ def test_a_whole_copy_has_no_error_and_allows_both_protocols(root: Path) -> None
     assert "170 of 170 images decode (all; there are 170)" in of(found, "image-sets", "ok")
     assert of(found, ANNOTATIONS, "note") == ["is not there: no accuracy by phenomenon"]
     assert of(found, "published rows", "warning")[0].startswith("not comparable: not the published")
+    assert of(found, "test", "note") == [
+        "its labels are hidden: it is predicted, and cannot be scored"
+    ]
     assert len(of(found, "fingerprint", "ok")) == 1
 
 

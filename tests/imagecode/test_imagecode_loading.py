@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from imagecode_folder import FRAMES, TEST, TRAIN, VALID, write_imagecode, write_json, write_yaml
+
 from mlzoo.contracts import TaskData
 from mlzoo.errors import DataError
 from mlzoo_imagecode.contextual import HIDDEN, ContextualData

@@ -110,7 +110,7 @@ def test_tables_show_the_same_numbers() -> None:
     assert splits["sets"] == [7317, 1039, 1046, 9402]
     assert splits["images"] == [73170, 10390, 10460, 94020]
     assert splits["descriptions"] == [16594, 2302, 2306, 21202]
-    assert [round(share, 2) for share in splits["%"]][:3] == [21.10, 18.68, 21.03]
+    assert [round(share, 2) for share in splits["static %"]][:3] == [21.10, 18.68, 21.03]
     words = found["words of a description"]
     assert [round(mean, 3) for mean in words["mean"]] == [21.346, 20.631, 21.088, 21.240]
     assert words["most"][:1] == [138]

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from imagecode_folder import TRAIN, VALID, write_imagecode, write_images, write_json, write_simple
+
 from mlzoo.errors import DataError
 from mlzoo_imagecode.contextual import ContextualData
 from mlzoo_imagecode.dataset_config import SimpleOptions

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from imagecode_folder import TRAIN, write_imagecode, write_json, write_simple, write_yaml
+
 from mlzoo.errors import DataError
 from mlzoo_imagecode.dataset_config import DescriptionOptions, SimpleOptions
 from mlzoo_imagecode.imagecode.descriptions import read_labelled, read_unlabelled
@@ -25,8 +25,8 @@ VALUE = {
 def test_every_count_of_a_split(tmp_path: Path) -> None:
     own = statistics_of(read_labelled(write_json(tmp_path / "train_data.json", VALUE)))
     assert (own.sets, own.images, own.descriptions) == (3, 30, 4)
-    assert [n for n in own.sets_by_source.values()] == [1, 0, 0, 1, 1]
-    assert [n for n in own.descriptions_by_source.values()] == [2, 0, 0, 1, 1]
+    assert list(own.sets_by_source.values()) == [1, 0, 0, 1, 1]
+    assert list(own.descriptions_by_source.values()) == [2, 0, 0, 1, 1]
     assert own.descriptions_per_set.tolist() == [0, 2, 1]
     assert own.words.tolist() == [0, 2, 1, 1]
     assert (own.total_words, own.mean_words) == (7, 1.75)

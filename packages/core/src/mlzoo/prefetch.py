@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
@@ -14,7 +14,7 @@ Made = TypeVar("Made")
 
 def ahead(
     make: Callable[[Given], Made], items: Iterable[Given], *, threads: int = 1
-) -> Iterator[Made]:
+) -> Generator[Made, None, None]:
     """``make`` of every item, in order; threads make the next ones while one is used.
 
     Args:

@@ -8,6 +8,7 @@ written, and stop the run right after.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,6 +61,19 @@ def handlers_kept() -> Iterator[None]:
     """Whatever handlers a library sets inside, the present ones come back."""
     with _handled_by(None):
         yield
+
+
+@contextmanager
+def children_without_interrupts() -> Iterator[None]:
+    """Processes started inside never see Ctrl-C; they are ended by the one that started them."""
+    if sys.platform == "win32":
+        yield
+        return
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from mlzoo.data.fingerprint import fingerprint
 from mlzoo.errors import DataError, UsageError
-from mlzoo_imagecode.metric_specs import TAGS
+from mlzoo_imagecode.metric_specs import MAIN, TAGS
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Index: TypeAlias = npt.NDArray[np.int64]
@@ -95,7 +95,7 @@ class Part:
 
     def __post_init__(self) -> None:
         images, count = len(self.images), len(self.texts)
-        shapes = {
+        shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
             "set_of_image": (self.set_of_image.shape, (images,)),
             "position": (self.position.shape, (images,)),
             "frame": (self.frame.shape, (images,)),
@@ -280,10 +280,12 @@ class ContextualData:
         return replace(self, parts=parts, train=train, ceilings={})
 
     def references(self) -> Mapping[str, Mapping[str, float]]:
-        """Chance levels and ceilings by metric, in the metric's unit."""
-        from mlzoo_imagecode.scores.chance import chance_levels
+        """Chance levels, the best constant position and ceilings by metric, in the metric's unit."""
+        from mlzoo_imagecode.scores.chance import best_position, chance_levels
 
         found = {name: {"chance": value} for name, value in chance_levels(self).items()}
+        if (constant := best_position(self)) is not None:
+            found[MAIN]["best position"] = constant
         for name, value in self.ceilings.items():
             found.setdefault(name, {})["ceiling"] = value
         return found

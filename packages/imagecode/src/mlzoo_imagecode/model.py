@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mlzoo.checkpoints import load_strict
+from mlzoo.data.checks import existing
 from mlzoo.errors import CheckpointError, UsageError
 from mlzoo.progress import Progress, default_progress
 from mlzoo.runs import Run
@@ -23,6 +25,7 @@ from mlzoo_imagecode.context_module import ContextModule, temporal_mask
 from mlzoo_imagecode.contextual import ContextualData, Part
 from mlzoo_imagecode.features import Features, features_of
 from mlzoo_imagecode.losses import matching_logits
+from mlzoo_imagecode.optimisation import Rates
 from mlzoo_imagecode.shown import shown_examples
 
 DESCRIPTIONS_AT_ONCE = 1024
@@ -45,11 +48,16 @@ class ImageCoDeModel:
         uses_head: whether scores come from it; not before its own epochs begin.
 
     Raises:
-        UsageError: encoders from scratch, and nothing to train them on.
+        UsageError: encoders from scratch, and nothing to train them on; or the schedule ends too early.
+        DataError: there are no such initial weights.
     """
 
     def __init__(self, config: ImageCoDeConfig, data: ContextualData) -> None:
         self.config, self.data = config, data
+        if data.train is not None:  # a cycle that is too short is refused before a run begins
+            Rates.of_training(config, data.train, 0, config.epochs)
+        if config.initial_weights is not None:
+            existing(config.initial_weights)
         self.encoders, self.tokens = encoders_of(config, data)
         self.head: ContextModule | None = None
         if config.variant == "contextual":
@@ -62,10 +70,7 @@ class ImageCoDeModel:
     @property
     def trains_encoders(self) -> bool:
         """Whether any epoch changes the encoders."""
-        config = self.config
-        if config.variant == "contextual":
-            return bool(config.clip_epochs) or not config.frozen_clip
-        return config.variant != "zero-shot"
+        return trains_encoders(self.config)
 
     def to(self, device: torch.device | str) -> ImageCoDeModel:
         """Move the networks."""
@@ -147,13 +152,18 @@ class ImageCoDeModel:
         if self._stores_encoders:
             state |= _named("encoders", self.encoders)
         else:
-            state["clip"] = self.encoders.identity()
+            state["clip"] = self.identity
         return state | ({} if self.head is None else _named("head", self.head))
 
     @property
     def _stores_encoders(self) -> bool:
         config = self.config
         return self.trains_encoders or config.clip is None or config.initial_weights is not None
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """Which CLIP the encoders are, where nothing changes them."""
+        return self.encoders.identity()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Strict.
@@ -169,7 +179,7 @@ class ImageCoDeModel:
                 f"the checkpoint does not fit: {', '.join(odd[:5])}.",
                 "It is of another variant, or of other options.",
             )
-        if not self._stores_encoders and dict(state["clip"]) != self.encoders.identity():
+        if not self._stores_encoders and dict(state["clip"]) != self.identity:
             raise CheckpointError(
                 f"{self.config.clip} is another CLIP than the one of this run.",
                 "Give the folder that it was trained with.",
@@ -185,6 +195,13 @@ class ImageCoDeModel:
             load_strict(module, own, "the checkpoint")
 
 
+def trains_encoders(config: ImageCoDeConfig) -> bool:
+    """Whether any epoch changes the encoders."""
+    if config.variant == "contextual":
+        return bool(config.clip_epochs) or not config.frozen_clip
+    return config.variant != "zero-shot"
+
+
 def encoders_of(config: ClipOptions, data: ContextualData) -> tuple[ClipEncoders, Tokenizer]:
     """The CLIP that the options name, or a small one from scratch.
 
@@ -193,17 +210,9 @@ def encoders_of(config: ClipOptions, data: ContextualData) -> tuple[ClipEncoders
     """
     if config.clip is not None:
         return open_clip(config.clip, config.vocabulary)
-    trained = isinstance(config, ImageCoDeConfig) and (
-        config.variant in ("nocontra", "contra") or config.clip_epochs or not config.frozen_clip
-    )
     if data.train is None or not isinstance(config, ImageCoDeConfig):
         raise UsageError("there is no CLIP to use, and nothing to train one on.", GIVE_ONE)
-    if (
-        not trained
-        and not config.initial_weights
-        and config.epochs
-        and config.variant != "zero-shot"
-    ):
+    if config.epochs and not (trains_encoders(config) or config.initial_weights):
         raise UsageError("encoders from scratch would never be trained.", GIVE_ONE)
     return small_clip(config, data.train.texts)
 

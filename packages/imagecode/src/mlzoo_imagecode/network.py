@@ -1,4 +1,4 @@
-"""From images and descriptions to a score for each candidate: CLIP's two encoders, and a module over the set."""
+"""From images and descriptions to a score of each candidate: CLIP's encoders, and a module over the set."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from mlzoo_imagecode.context_module import ContextModule
 from mlzoo_imagecode.images.preprocess import MEAN, STD
 from mlzoo_imagecode.losses import matching_logits
 
+BUCKETS = 3
+"""Groups of texts of similar length, each cut after its longest."""
+
 
 class Given(NamedTuple):
     """What b descriptions are matched with.
@@ -19,7 +22,7 @@ class Given(NamedTuple):
     Attributes:
         pixels: uint8 [u, R, R, 3], crops of the images that any of them chooses among, each once.
         places: int64 [b, k], rows of ``pixels``: the candidates.
-        ids: int64 [b, C], tokens, padded with zeros after the end token.
+        ids: int64 [b, C], tokens, padded with zeros after the end token; on the CPU.
         positions: int64 [b, k], of a candidate in its set.
         temporal: bool [b], whether the order of the candidates counts.
     """
@@ -47,7 +50,7 @@ class MatchingNetwork(nn.Module):
     def forward(self, given: Given) -> Tensor:
         """Logits [b, k]. The images of a set are encoded once for all its descriptions."""
         images = self.encoders.image(normalised(given.pixels))[given.places]  # [b, k, d]
-        text = self.encoders.text(given.ids)  # [b, d]
+        text = self.encoders.text(given.ids, BUCKETS)  # [b, d]
         if self.head is None:
             return matching_logits(images, text, self.encoders.log_scale)
         logits: Tensor = self.head(images, text, given.positions, given.temporal)

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlzoo import DatasetSpec, EvaluatorSpec, ModelSpec, Paper, hookimpl
+from mlzoo_imagecode.baselines.cards import baselines
+from mlzoo_imagecode.imagecode.spec import imagecode, imagecode_simple
 from mlzoo_imagecode.metric_specs import METRICS, PHENOMENA_METRICS
 from mlzoo_imagecode.presets import imagecode_presets
 from mlzoo_imagecode.published import published
@@ -29,6 +31,12 @@ IMAGECODE = Paper(
 )
 
 
+_FIGURES = {
+    name: f"mlzoo_imagecode.figures:{name}"
+    for name in ("training", "strips", "phenomena", "distances")
+}
+
+
 @hookimpl
 def mlzoo_models() -> Iterator[ModelSpec]:
     """CLIP in all variants, and the baselines below it."""
@@ -42,7 +50,13 @@ def mlzoo_models() -> Iterator[ModelSpec]:
         default_dataset="digit-strips",
         presets=imagecode_presets(),
         published=published(),
+        figures=_FIGURES,
+        predict="mlzoo_imagecode.predict:predict",
+        predict_config="mlzoo_imagecode.predict_config:PredictOptions",
+        predict_without_inputs=True,
+        weights="mlzoo_imagecode.weights:import_weights",
     )
+    yield from baselines(TASK)
 
 
 @hookimpl
@@ -56,6 +70,8 @@ def mlzoo_datasets() -> Iterator[DatasetSpec]:
         config="mlzoo_imagecode.dataset_config:DigitStripsOptions",
         embedded=True,
     )
+    yield imagecode(TASK, IMAGECODE)
+    yield imagecode_simple(TASK, IMAGECODE)
 
 
 @hookimpl
@@ -67,6 +83,14 @@ def mlzoo_evaluators() -> Iterator[EvaluatorSpec]:
         task=TASK,
         score="mlzoo_imagecode.evaluators:score",
         metrics=METRICS,
+        tables={
+            "rank-histogram": "mlzoo_imagecode.tables:rank_histogram",
+            "frame-distance": "mlzoo_imagecode.tables:frame_distance",
+            "frame-gap": "mlzoo_imagecode.tables:frame_gap",
+            "positions": "mlzoo_imagecode.tables:positions",
+            "examples": "mlzoo_imagecode.tables:examples",
+        },
+        paired="mlzoo_imagecode.scores.mcnemar:paired",
     )
     yield EvaluatorSpec(
         name="phenomena",
@@ -74,4 +98,5 @@ def mlzoo_evaluators() -> Iterator[EvaluatorSpec]:
         task=TASK,
         score="mlzoo_imagecode.evaluators:score_phenomena",
         metrics=PHENOMENA_METRICS,
+        tables={"phenomena": "mlzoo_imagecode.tables:phenomena_table"},
     )

@@ -1,4 +1,4 @@
-"""A description and a folder of images: ``mlzoo predict RUN --images DIR --text "the last one before it rains"``.
+"""A description and a folder of images: ``mlzoo predict RUN --images DIR --text "the last one before dark"``.
 
 The same command writes the answers of the hidden test set for the leaderboard, and looks at such a file.
 """
@@ -130,7 +130,7 @@ def _draw(path: Path, part: Part, scores: np.ndarray[Any, Any], chosen: int) -> 
     from matplotlib.figure import Figure
 
     from mlzoo.files import atomic_write
-    from mlzoo_imagecode.figures import strip_figure
+    from mlzoo_imagecode.strip_figure import strip_figure
 
     ending = path.suffix.removeprefix(".").lower()
     if ending not in Figure().canvas.get_supported_filetypes():

@@ -62,7 +62,7 @@ class EncoderStage(Learning):
             groups["head"] = list(head.parameters())
         super().__init__(model, run, part, network, groups, epochs)
         self.head = head
-        self.ids = model.tokens.encode(part.texts)  # [n, C]
+        self.ids = torch.from_numpy(model.tokens.encode(part.texts))  # [n, C]
 
     def begin(self) -> None:
         """Nothing to do."""
@@ -99,14 +99,13 @@ class EncoderStage(Learning):
 
     def _given(self, piece: Piece, crops: Bytes) -> Given:
         rows = torch.from_numpy(piece.rows)
-        given = (
-            torch.from_numpy(crops),
-            torch.from_numpy(piece.places),
-            self.ids[rows],
-            self.positions[rows],
-            self.temporal[rows],
+        return Given(
+            pixels=self.on_device(torch.from_numpy(crops)),
+            places=self.on_device(torch.from_numpy(piece.places)),
+            ids=self.ids[rows],  # where texts are cut is known without waiting for the device
+            positions=self.on_device(self.positions[rows]),
+            temporal=self.on_device(self.temporal[rows]),
         )
-        return Given(*(self.on_device(each) for each in given))
 
     def _read(self, number: int) -> Iterator[tuple[Work, Bytes]]:
         """The pieces of every batch with their images, read ahead."""

@@ -73,6 +73,11 @@ def _start(model: ImageCoDeModel, run: Run) -> None:
         raise UsageError(
             "gradients that wait for the next epoch are of one process.", "Add --leftover step."
         )
+    if run.accelerator.mixed_precision == "fp16" and config.leftover == "carry":
+        raise UsageError(
+            "gradients that wait for the next epoch would keep another scale in fp16.",
+            "Add --leftover step, or train in bf16.",
+        )
     if (run.checkpoints / LAST).exists():
         return
     if config.initial_weights is not None:
@@ -82,6 +87,8 @@ def _start(model: ImageCoDeModel, run: Run) -> None:
         run.message(f"starts from the weights of {config.initial_weights} ({done['file']})")
     elif config.clip is None:
         run.message("no --clip: small encoders from scratch")
+    for remark in model.encoders.remarks:
+        run.message(remark)
 
 
 def _stages(model: ImageCoDeModel, run: Run) -> Iterator[Stage]:

@@ -15,7 +15,7 @@ from http.client import responses
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from mlzoo.backbones.images import FORMATS, LONGEST, PLAIN_MODES, pillow
+from mlzoo.data.image_files import FORMATS, LONGEST, PLAIN_MODES, pillow
 from mlzoo.data.part_files import Source, content_length
 from mlzoo.data.transfer import TRY_AGAIN, check_redirect, reason_of
 from mlzoo.errors import DataError

@@ -16,10 +16,11 @@ import numpy.typing as npt
 from torch import nn
 
 from mlzoo.backbones.computing import Part, Task, computed
-from mlzoo.backbones.images import Preprocessing, pillow
+from mlzoo.backbones.images import Preprocessing
 from mlzoo.backbones.part_work import PartWork
 from mlzoo.backbones.registry import backbone
 from mlzoo.backbones.workers import computed_by
+from mlzoo.data.image_files import pillow
 from mlzoo.data.manifest import sha256_of
 from mlzoo.data.row_store import RowStore
 from mlzoo.errors import DataError, UsageError

@@ -8,7 +8,6 @@ subtracted, divided by the standard deviation. Orientation tags (EXIF) are not l
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mlzoo.errors import MlzooError
-
-PLAIN_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
-"""Pillow's modes of 8 bits a channel or less; others lose their range on the way to RGB."""
-
-FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-"""What is decoded, by content. Pillow also knows PostScript, which it has another program run."""
-
-LONGEST = 100  # sides to one another; longer images would take gigabytes when they are resized
+from mlzoo.data.image_files import check_proportions, decoded, pillow
 
 
 @dataclass(frozen=True)
@@ -65,23 +56,8 @@ def read_image(path: Path, preprocessing: Preprocessing) -> npt.NDArray[np.uint8
     Raises:
         ValueError: it cannot be read whole, or has more than 8 bits a channel; says why.
     """
-    image_module = pillow()
-    try:
-        with image_module.open(path, formats=FORMATS) as image:
-            if image.mode not in PLAIN_MODES:
-                raise ValueError(f"pixels of mode {image.mode}, expected 8 bits a channel")
-            pixels = np.asarray(_square(image.convert("RGB"), preprocessing))
-    except FileNotFoundError as error:
-        raise ValueError("there is no such file") from error
-    except image_module.UnidentifiedImageError as error:
-        raise ValueError("not an image of a known format") from error
-    except MemoryError:  # the machine's fault, not the image's
-        raise
-    except Exception as error:  # a damaged or hostile file can make a decoder fail in any way
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        reason = str(reason).encode(errors="replace").decode()
-        raise ValueError(" ".join(reason.split())[:200]) from error
-    return pixels
+    with decoded(path) as image:
+        return np.asarray(_square(image.convert("RGB"), preprocessing))
 
 
 def _square(image: Any, how: Preprocessing) -> Any:
@@ -89,25 +65,9 @@ def _square(image: Any, how: Preprocessing) -> Any:
     if how.resize is None:
         return image.resize((how.crop, how.crop), bilinear)
     width, height = image.size
+    check_proportions(width, height)
     short = min(width, height)
-    if max(width, height) > LONGEST * short:
-        raise ValueError(f"{width}×{height} pixels, expected sides of at most {LONGEST} to 1")
     size = tuple(how.resize if side == short else how.resize * side // short for side in image.size)
     left, top = (round((side - how.crop) / 2) for side in size)
     resized = image.resize(size, bilinear)
     return resized.crop((left, top, left + how.crop, top + how.crop))
-
-
-def pillow() -> Any:
-    """Pillow's module ``PIL.Image``.
-
-    Raises:
-        MlzooError: it is not installed.
-    """
-    try:
-        return importlib.import_module("PIL.Image")
-    except ImportError as error:
-        raise MlzooError(
-            f"images need Pillow, which is not installed ({error}).",
-            "pip install 'mlzoo-core[images]'",
-        ) from error

@@ -222,7 +222,10 @@ class PartWork:
     def _take_up(self) -> None:
         path = self.folder / PROGRESS
         anew = f"Delete {self.folder} to begin anew."
-        kept = read_json(path)
+        try:
+            kept = read_json(path)
+        except RunError as error:
+            raise RunError(error.message, anew) from error
         if kept.get("finished") and not self.store.exists():
             return  # killed when all was done but clearing up
         other = self._differing(kept)

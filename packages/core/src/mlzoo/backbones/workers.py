@@ -10,10 +10,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -23,6 +22,7 @@ import torch
 
 from mlzoo.backbones.computing import Part, Task, computed
 from mlzoo.errors import MlzooError, RunError
+from mlzoo.signals import children_without_interrupts
 
 AHEAD = 2
 """Parts that a process may have ready while the one that writes is at others."""
@@ -47,7 +47,7 @@ def computed_by(processes: int, task: Task, batches: Batches) -> Generator[Part,
             own = replace(task, device=_device(task.device, number))
             words = (own, _threads(processes), theirs)
             process = context.Process(target=_work, args=words, daemon=True)
-            with _interrupts_for_this_process_alone():
+            with children_without_interrupts():
                 process.start()
             theirs.close()
             workers.append((process, ours))
@@ -103,19 +103,6 @@ def _device(name: str, number: int) -> str:
     """Processes are dealt out to the GPUs there are, unless one is named."""
     count = torch.cuda.device_count() if name == "cuda" else 0
     return f"cuda:{number % count}" if count > 1 else name
-
-
-@contextmanager
-def _interrupts_for_this_process_alone() -> Iterator[None]:
-    """Processes started inside never see Ctrl-C; they are ended by the one that started them."""
-    if sys.platform == "win32":
-        yield
-        return
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def _work(task: Task, threads: int, pipe: Connection) -> None:

@@ -28,4 +28,7 @@ def all_together(load: Callable[[], TaskData]) -> Iterator[Finding]:
         yield Finding("warning", "published rows", f"not comparable: {reason}")
     else:
         yield Finding("ok", "published rows", "comparable, as far as can be told")
+    for split in getattr(data, "hidden", ()):
+        text = "its labels are hidden: it is predicted, and cannot be scored"
+        yield Finding("note", split, text)
     yield Finding("ok", "fingerprint", data.fingerprint())

@@ -40,7 +40,8 @@ def examine(root: Path, options: DescriptionOptions) -> Sequence[Finding]:
     """All findings about the copy of ImageCoDe in ``root``; of the images a sample is decoded."""
     findings = list(check_leaks(root))
     files = _read(root, NEEDED[options.protocol], findings)
-    demo = ceilings_of_demo(root, [name for own in files.values() for name in own.sets]) is not None
+    labelled = [name for file in (TRAIN, VALID) if file in files for name in files[file].sets]
+    demo = ceilings_of_demo(root, labelled) is not None
     if demo:
         findings.append(Finding("note", "descriptions", DEMO))
     for name, own in files.items():

@@ -71,7 +71,7 @@ def check_pictures(folder: Path, names: Sequence[str], sample: int = SAMPLE) -> 
     rows = np.unique(np.linspace(0, count - 1, sample).astype(np.int64))
     frames = {place: frames_of(folder / names[place], CHOICES) for place in set(rows // CHOICES)}
     paths = [frames[row // CHOICES][row % CHOICES][1] for row in rows]
-    images = JpgImages(paths, folder)
+    images = JpgImages(folder, [f"{path.parent.name}/{path.name}" for path in paths])
     broken = []
     for row in range(len(paths)):
         try:

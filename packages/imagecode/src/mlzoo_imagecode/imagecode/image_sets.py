@@ -29,13 +29,13 @@ class ImageSets:
     Attributes:
         folder: of the sets' folders.
         names: of the sets.
-        paths: of the images.
+        files: of the images, below the folder: ``<set>/img3.jpg``.
         set_of_image, position, frame: int64 [N], as in :class:`~mlzoo_imagecode.contextual.Part`.
     """
 
     folder: Path
     names: tuple[str, ...]
-    paths: tuple[Path, ...]
+    files: tuple[str, ...]
     set_of_image: Index
     position: Index
     frame: Index
@@ -43,13 +43,13 @@ class ImageSets:
     @property
     def images(self) -> JpgImages:
         """The files, to be read when they are asked for."""
-        return JpgImages(self.paths, self.folder)
+        return JpgImages(self.folder, self.files)
 
     def taken(self, rows: Index) -> ImageSets:
         """Some of the images, of the same sets."""
-        paths = tuple(self.paths[row] for row in rows)
+        files = tuple(self.files[row] for row in rows)
         columns = (self.set_of_image[rows], self.position[rows], self.frame[rows])
-        return ImageSets(self.folder, self.names, paths, *columns)
+        return ImageSets(self.folder, self.names, files, *columns)
 
 
 def folder_of(options_images: Path | None, *places: Path) -> Path:
@@ -92,7 +92,7 @@ def find_sets(folder: Path, names: Sequence[str], told_by: Path) -> ImageSets:
     return ImageSets(
         folder=folder,
         names=tuple(names),
-        paths=tuple(path for own in found for _, path in own),
+        files=tuple(f"{path.parent.name}/{path.name}" for own in found for _, path in own),
         set_of_image=np.repeat(sets, CHOICES),
         position=np.tile(np.arange(CHOICES, dtype=np.int64), len(names)),
         frame=np.array([frame for own in found for frame, _ in own], dtype=np.int64),

@@ -96,6 +96,7 @@ def load(root: Path, options: DescriptionOptions) -> ContextualData:
     if options.protocol == "leaderboard":
         files.append(read_unlabelled(root / TEST))
     require_disjoint(*files)
+    labelled_sets = [*train.sets, *valid.sets]
     notes, folder = Notes.read(root), folder_of(options.images, root / IMAGE_SETS)
     of_valid = make_part(folder, valid, **notes.arrays(valid))
     if options.protocol == "leaderboard":
@@ -104,7 +105,7 @@ def load(root: Path, options: DescriptionOptions) -> ContextualData:
         held = held_out_sets(train.sets, options.held_out, options.held_out_seed)
         parts = {"val": make_part(folder, train.of_sets(held)), "test": of_valid}
         train = train.of_sets(frozenset(train.sets) - held)
-    ceilings = ceilings_of_demo(root, [name for part in files for name in part.sets])
+    ceilings = ceilings_of_demo(root, labelled_sets)
     return ContextualData(
         train=make_part(folder, train),
         parts=parts,

@@ -17,7 +17,7 @@ DEMO = "these are demo data"
 def write_marker(
     root: Path, sets: Iterable[str], ceilings: Mapping[str, float], facts: Mapping[str, Any]
 ) -> None:
-    """Beside the demo's files; ``sets`` are the names of all sets, ``facts`` JSON values."""
+    """Beside the demo's files; ``sets`` are the names of the sets with targets, ``facts`` JSON values."""
     write_json(root / PLANTED, {**facts, "sets": _digest(sets), "ceilings": dict(ceilings)})
 
 

@@ -19,10 +19,7 @@ HOMEPAGE = "https://mcgill-nlp.github.io/imagecode"
 ZENODO = "https://zenodo.org/records/6518944/files/image-sets.zip"
 LICENCE = "the authors' repository is under MIT; images are those of their sources"
 
-DESCRIPTIONS = (
-    "in the folder data of github.com/McGill-NLP/imagecode (the Hugging Face mirror BennoKrojer/ImageCoDe "
-    "has another form)"
-)
+DESCRIPTIONS = "in the folder data of github.com/McGill-NLP/imagecode"
 UNPACKED_AT_MOST = 40_000_000_000
 """Bytes; the archive has 13.8 GB, and what is in a jpg cannot be packed much further."""
 
@@ -47,7 +44,7 @@ def imagecode(task: str, paper: Paper | None = None) -> DatasetSpec:
                 role="optional",
                 url=ZENODO,
                 licence="of the images' sources",
-                how_to_get="record 6518944 of Zenodo, 13.8 GB",
+                how_to_get="record 6518944 of Zenodo, or BennoKrojer/ImageCoDe on Hugging Face; 13.8 GB",
                 unpacks=(IMAGE_SETS,),
                 unpacked_size=UNPACKED_AT_MOST,
             ),

@@ -149,7 +149,7 @@ def tables_of(parts: Mapping[str, Statistics]) -> dict[str, Table]:
             "images": _with_sum([part.images for part in every]),
             "descriptions": _with_sum([part.descriptions for part in every]),
             "of static sets": _with_sum(static),
-            "%": [
+            "static %": [
                 100 * s / d
                 for s, d in zip(_with_sum(static), [*_counts(every), whole[0]], strict=True)
             ],

@@ -1,0 +1,1 @@
+"""What stands below ImageCoDe: chance, positions, and images without the text."""

@@ -1,0 +1,1 @@
+"""Images as CLIP sees them: preprocessing, where they lie, and reading ahead. Imports no torch."""

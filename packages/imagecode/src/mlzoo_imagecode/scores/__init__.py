@@ -1,0 +1,1 @@
+"""What evaluators count: choices, ranks, distances, phenomena, chance, paired tests."""

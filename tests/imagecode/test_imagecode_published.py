@@ -1,0 +1,52 @@
+"""The published numbers: accuracies of the two kinds make up the one over all, and sources stand beside."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import pytest
+
+from mlzoo_imagecode.metric_specs import METRICS, PHENOMENA_METRICS
+from mlzoo_imagecode.published import ABSTRACT, LEADERBOARD, STATIC, VIDEO, published, recombined
+
+TRIPLE = {"accuracy", "accuracy_video", "accuracy_static"}
+
+
+def by_source() -> list[dict[str, float]]:
+    def key(number):
+        return (number.source, str(sorted(number.options.items())))
+
+    groups = groupby(sorted(published(), key=key), key)
+    return [{number.metric: number.value for number in group} for _, group in groups]
+
+
+def test_every_triple_recombines_with_the_counts_of_test() -> None:
+    assert VIDEO + STATIC == 2306
+    triples = [values for values in by_source() if set(values) == TRIPLE]
+    assert len(triples) == 5
+    for values in triples:
+        found = recombined(values["accuracy_video"], values["accuracy_static"])
+        assert abs(found - values["accuracy"]) <= 0.1
+    assert recombined(22.0, 59.8) == pytest.approx((1821 * 22.0 + 485 * 59.8) / 2306)
+
+
+def test_every_number_names_its_source_and_a_known_metric() -> None:
+    for number in published():
+        assert number.source
+        assert number.dataset == "imagecode"
+        assert number.metric in METRICS | PHENOMENA_METRICS
+        assert number.verified == (number.source in (LEADERBOARD, ABSTRACT))
+        assert "variant" in number.options
+
+
+def test_both_official_values_of_the_best_baseline_stand() -> None:
+    for metric, values in (("accuracy_video", {22.0, 20.9}), ("accuracy_static", {59.8, 59.4})):
+        verified = [n for n in published() if n.verified and n.metric == metric]
+        assert {number.value for number in verified} == values
+        assert {number.source for number in verified} == {LEADERBOARD, ABSTRACT}
+        assert len({str(number.options) for number in verified}) == 1
+
+
+def test_no_two_numbers_of_a_source_speak_of_the_same() -> None:
+    keys = [(n.source, n.metric, str(sorted(n.options.items()))) for n in published()]
+    assert len(set(keys)) == len(keys)
