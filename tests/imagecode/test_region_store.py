@@ -17,6 +17,7 @@ from mlzoo.data.row_store import RowStore
 from mlzoo.errors import DataError, RunError, UsageError
 from mlzoo.faults import Victims
 from mlzoo.progress import Progress
+from mlzoo.registry import resolve
 from mlzoo_imagecode.cross.regions.boxes import Regions
 from mlzoo_imagecode.cross.regions.converting import convert, place_of
 from mlzoo_imagecode.cross.regions.cut import cut_regions
@@ -26,6 +27,7 @@ from mlzoo_imagecode.cross.regions.prepare_config import RegionOptions
 from mlzoo_imagecode.cross.regions.preparing import prepare
 from mlzoo_imagecode.cross.regions.questions import frames_by_set, image_key
 from mlzoo_imagecode.cross.regions.store import RegionStore
+from mlzoo_imagecode.imagecode.spec import imagecode
 
 pytest.importorskip("lmdb")
 COUNT, MOST = 23, 5
@@ -281,6 +283,14 @@ def test_demo_is_published_layout_that_prepare_makes_a_store_of(tmp_path: Path) 
     assert read.sizes.tolist() == [[24, 24]]
 
 
+def test_prepare_is_that_of_the_dataset() -> None:
+    spec = imagecode("contextual-retrieval")
+    assert resolve(str(spec.prepare), "mlzoo-imagecode") is prepare
+    assert resolve(str(spec.prepare_config), "mlzoo-imagecode") is RegionOptions
+
+
 def test_prepare_without_its_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"absent.lmdb does not exist.\n--regions names"):
         prepare(tmp_path, RegionOptions(regions=tmp_path / "absent.lmdb"), Progress(quiet=True))
+    with pytest.raises(UsageError, match=r"nothing to prepare.\n--regions FILE.lmdb"):
+        prepare(tmp_path, RegionOptions(), Progress(quiet=True))

@@ -137,7 +137,7 @@ def _blocks(
                 )
         return stacked(records, regions, width)
 
-    yield from ahead(rows_of, range(0, len(keys), block))
+    return ahead(rows_of, range(0, len(keys), block))
 
 
 def _identity(file: RegionFile, keys: Sequence[str]) -> dict[str, str]:

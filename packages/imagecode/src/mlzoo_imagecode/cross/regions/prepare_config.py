@@ -12,7 +12,7 @@ from mlzoo import Config
 class RegionOptions(Config):
     """Regions of the images, for the cross-encoders."""
 
-    regions: Path = Field(
-        description="published region features: an LMDB file, or the folder of its data.mdb"
+    regions: Path | None = Field(
+        None, description="published region features: an LMDB file, or the folder of its data.mdb"
     )
     max_regions: int = Field(36, gt=0, description="the most that an image may have")

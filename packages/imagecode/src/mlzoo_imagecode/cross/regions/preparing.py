@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlzoo.errors import DataError
+from mlzoo.errors import DataError, UsageError
 from mlzoo.progress import Progress
 from mlzoo_imagecode.cross.regions.converting import convert
 from mlzoo_imagecode.cross.regions.prepare_config import RegionOptions
@@ -31,8 +31,13 @@ def prepare(folder: Path, options: RegionOptions, progress: Progress) -> Mapping
         Counts, and of each file of descriptions that is there how many of its sets have regions.
 
     Raises:
+        UsageError: no file is named.
         MlzooError: as :func:`~mlzoo_imagecode.cross.regions.converting.convert`.
     """
+    if options.regions is None:
+        raise UsageError(
+            "there is nothing to prepare.", "--regions FILE.lmdb names region features."
+        )
     if not options.regions.exists():
         raise DataError(f"{options.regions} does not exist.", "--regions names the LMDB file.")
     store = convert(
