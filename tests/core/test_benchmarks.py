@@ -20,6 +20,7 @@ SPEED = (
     "imagecode_cross",
     "imagecode_head",
     "imagecode_images",
+    "imagecode_regions",
     "imagecode_text",
     "imagecode_training",
     "mdn_data",
