@@ -119,15 +119,15 @@ def locations(boxes: Floats, sizes: Index) -> Floats:
 
 
 class RegionSource(Protocol):
-    """Regions of N images, wherever they lie.
+    """Regions of N images, wherever they lie."""
 
-    Attributes:
-        width: F, numbers of a region's features.
-        regions: the most that an image has.
-    """
+    @property
+    def width(self) -> int:
+        """F, numbers of a region's features."""
 
-    width: int
-    regions: int
+    @property
+    def regions(self) -> int:
+        """The most that an image has."""
 
     def __len__(self) -> int: ...
 

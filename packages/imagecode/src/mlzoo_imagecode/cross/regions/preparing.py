@@ -12,12 +12,9 @@ from mlzoo_imagecode.cross.regions.converting import convert
 from mlzoo_imagecode.cross.regions.prepare_config import RegionOptions
 from mlzoo_imagecode.cross.regions.questions import set_key
 from mlzoo_imagecode.cross.regions.store import RegionStore
+from mlzoo_imagecode.cross.regions.stored import FOLDER
 from mlzoo_imagecode.imagecode.descriptions import read_labelled, read_unlabelled
 from mlzoo_imagecode.imagecode.files import TEST, TRAIN, VALID
-
-FOLDER = "regions"
-"""Of the store, in the dataset's."""
-
 
 def prepare(folder: Path, options: RegionOptions, progress: Progress) -> Mapping[str, Any]:
     """Make ``regions/`` of a published file.
