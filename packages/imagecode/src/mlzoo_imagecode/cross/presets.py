@@ -78,5 +78,5 @@ def cross_presets(model: str) -> dict[str, dict[str, Any]]:
         "imagecode/demo": _SMALL,
         "*/zero-shot": ZERO_SHOT,
         **{f"*/{name}": values for name, values in published.items()},
-        "*/smoke": _TRY,
+        "digit-strips/smoke": _TRY,
     }

@@ -137,6 +137,9 @@ class RegionSource(Protocol):
     def digest(self) -> str:
         """Hex digest of the content."""
 
+    def kind(self) -> str:
+        """What made the features: a network learns from one kind, and can read no other."""
+
 
 class ArrayRegions:
     """Regions in memory; see :class:`RegionSource`.
@@ -163,6 +166,10 @@ class ArrayRegions:
     def digest(self) -> str:
         """SHA-256 of all arrays."""
         return fingerprint(vars(self._all))
+
+    def kind(self) -> str:
+        """As wide as these."""
+        return f"arrays of {self.width}"
 
 
 def check_rows(rows: Index | Sequence[int], count: int, what: str) -> None:

@@ -102,6 +102,10 @@ class CutRegions:
             self._digest = fingerprint({"pixels": self._pixels, "cut": how})
         return self._digest
 
+    def kind(self) -> str:
+        """How they are cut."""
+        return f"cut, grid {self._grid}, side {self._side}"
+
 
 def _cells(ends: Index, side: int) -> tuple[Index, Index]:
     """int64 [n, side] each: where the cells of stretches [n, 2] begin and end, a pixel or more apart."""

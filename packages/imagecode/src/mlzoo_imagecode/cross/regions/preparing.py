@@ -16,6 +16,7 @@ from mlzoo_imagecode.cross.regions.stored import FOLDER
 from mlzoo_imagecode.imagecode.descriptions import read_labelled, read_unlabelled
 from mlzoo_imagecode.imagecode.files import TEST, TRAIN, VALID
 
+
 def prepare(folder: Path, options: RegionOptions, progress: Progress) -> Mapping[str, Any]:
     """Make ``regions/`` of a published file.
 

@@ -56,12 +56,12 @@ class StoredRegions:
     @property
     def width(self) -> int:
         """F, numbers of a region's features."""
-        return self.store.width
+        return int(self.store.width)
 
     @property
     def regions(self) -> int:
         """The most that an image has."""
-        return self.store.regions
+        return int(self.store.regions)
 
     def read(self, rows: Index) -> Regions:
         """Copies of some images' regions."""
@@ -73,6 +73,10 @@ class StoredRegions:
         digest = hashlib.sha256(self.store.digest().encode())
         digest.update(np.ascontiguousarray(self.rows, np.int64).tobytes())
         return digest.hexdigest()
+
+    def kind(self) -> str:
+        """The digest of the whole store."""
+        return self.store.digest()
 
 
 def stored_regions(
