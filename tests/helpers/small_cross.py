@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from small_contextual import small_contextual
 from torch import Tensor, nn
 
+from mlzoo_imagecode.contextual import ContextualData, Part
 from mlzoo_imagecode.cross.encoder import Given
 from mlzoo_imagecode.cross.names import published_names
+from mlzoo_imagecode.cross.regions.cut import CutRegions
 from mlzoo_imagecode.cross.scheme import uniter_values, vilbert_values
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "imagecode"
@@ -116,3 +120,14 @@ def shaken(network: nn.Module, seed: int = 0) -> None:
 def weights_of(network: nn.Module) -> dict[str, Tensor]:
     """Published names and leaf tensors, gradients of which are the network's."""
     return published_names(dict(network.named_parameters()))
+
+
+def small_world(*, grid: int = 1, side: int = 2, **options: Any) -> ContextualData:
+    """The small world of :mod:`small_contextual` with regions cut out of its pictures."""
+    data = small_contextual(**options)
+
+    def cut(part: Part) -> Part:
+        return replace(part, regions=CutRegions(part.images.pixels, grid, side))
+
+    parts = {name: cut(part) for name, part in data.parts.items()}
+    return replace(data, parts=parts, train=None if data.train is None else cut(data.train))

@@ -257,7 +257,18 @@ def test_training_in_sixteen_bits_is_close(tmp_path, world):
 
 def test_two_processes_train_as_one(tmp_path, request):
     """Gradients are sums over the whole batch, however many pieces each process makes of its part."""
-    words = ["--limit", "30", "--strips", "20", "--width", "16", "--depth", "1", "--embedding", "16"]
+    words = [
+        "--limit",
+        "30",
+        "--strips",
+        "20",
+        "--width",
+        "16",
+        "--depth",
+        "1",
+        "--embedding",
+        "16",
+    ]
     words += ["--head-feed-forward", "16", "--batch-size", "8", "--images-at-once", "20"]
     words += ["--dropout", "0", "--clip-epochs", "1", "--epochs", "1", "--select", "last"]
     words += ["--preset", "smoke", "--device", "cpu", "--no-figures", "--json"]

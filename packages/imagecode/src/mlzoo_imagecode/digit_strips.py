@@ -28,7 +28,7 @@ from mlzoo_imagecode.strips.world import FRAMES
 COUNTS: dict[Writers, int] = {"val": 300, "test": 500}
 """Strips to choose the epoch on, and to score."""
 GRID, CELLS = 3, 4
-"""Regions of a picture for the cross-encoders: 3 × 3 that overlap by half and the whole one, 4 × 4 colours each."""
+"""Regions of a picture for the cross-encoders: 3 × 3 that overlap by half, and the whole one; 4 × 4 cells."""
 
 
 def load(root: Path, options: DigitStripsOptions) -> ContextualData:

@@ -13,8 +13,8 @@ from mlzoo_imagecode.cross.regions.lmdb_reader import KEYS, library
 from mlzoo_imagecode.cross.regions.questions import image_key
 from mlzoo_imagecode.cross.regions.records import Record
 
-GRID, SIDE = 3, 4
-"""Ten regions an image of 48 numbers each: a few kilobytes."""
+GRID, SIDE = 2, 3
+"""Five regions an image of 27 numbers each: a kilobyte."""
 _ROOM = 1 << 24
 _AT_ONCE = 500
 
