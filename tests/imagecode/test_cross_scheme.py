@@ -89,7 +89,9 @@ def test_published_vilbert_has_two_streams_that_meet_six_times() -> None:
 @pytest.mark.parametrize(("scheme", "millions"), [(uniter(), 89.4), (vilbert(), 213.0)])
 def test_published_sizes_at_a_thousand_words(scheme: Scheme, millions: float) -> None:
     with torch.device("meta"):
-        network = CrossNetwork(scheme.fitted(vocabulary=1000, region_width=2048), "contra")
+        network = CrossNetwork(
+            scheme.fitted(vocabulary=1000, positions=512, region_width=2048), "contra"
+        )
     assert round(sum(p.numel() for p in network.parameters()) / 1e6, 1) == millions
 
 

@@ -11,7 +11,7 @@ from math import sqrt
 from typing import Any, overload
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 BETAS, EPSILON = (0.9, 0.999), 1e-6
 
@@ -62,26 +62,33 @@ class AdamW(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._step(parameter, parameter.grad, group)
+            if trained := [p for p in group["params"] if p.grad is not None]:
+                self._step(trained, group)
         return loss
 
-    def _step(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]
-        if not state:
-            state["step"] = 0
-            state["m"], state["v"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
-        state["step"] += 1
-        (one, two), lr, m, v = group["betas"], group["lr"], state["m"], state["v"]
-        m.lerp_(gradient, 1 - one)
-        v.mul_(two).addcmul_(gradient, gradient, value=1 - two)
-        rate = lr
+    def _step(self, trained: list[nn.Parameter], group: dict[str, Any]) -> None:
+        """All parameters of a group at once, which on a GPU are few kernels."""
+        states = [self.state[parameter] for parameter in trained]
+        for parameter, state in zip(trained, states, strict=True):
+            if not state:
+                state["step"] = 0
+                state["m"], state["v"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
+            state["step"] += 1
+        (one, two), lr = group["betas"], group["lr"]
+        gradients = [p.grad for p in trained]
+        ms, vs = ([state[name] for state in states] for name in "mv")
+        torch._foreach_lerp_(ms, gradients, 1 - one)
+        torch._foreach_mul_(vs, two)
+        torch._foreach_addcmul_(vs, gradients, gradients, 1 - two)
+        rates = [-lr] * len(trained)
         if group["correct_bias"]:
-            rate *= sqrt(1 - two ** state["step"]) / (1 - one ** state["step"])
-        parameter.addcdiv_(m, v.sqrt().add_(group["eps"]), value=-rate)
+            steps = [state["step"] for state in states]
+            rates = [-lr * sqrt(1 - two**step) / (1 - one**step) for step in steps]
+        below = torch._foreach_sqrt(vs)
+        torch._foreach_add_(below, group["eps"])
+        torch._foreach_addcdiv_(trained, ms, below, rates)
         if group["weight_decay"]:
-            parameter.mul_(1 - lr * group["weight_decay"])
+            torch._foreach_mul_(trained, 1 - lr * group["weight_decay"])
 
 
 def decay_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

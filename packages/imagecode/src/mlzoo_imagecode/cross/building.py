@@ -33,8 +33,9 @@ def scheme_for(config: CrossConfig, *, words: int, region_width: int) -> Scheme:
         DataError: region features of another width.
     """
     if config.small:
-        scheme = _small(config).fitted(vocabulary=words, region_width=region_width)
-        scheme = replace(scheme, initial_range=SMALL_RANGE)
+        scheme = replace(_small(config), initial_range=SMALL_RANGE).fitted(
+            vocabulary=words, positions=config.max_tokens, region_width=region_width
+        )
     else:
         scheme = open_scheme(config.scheme)
     if config.max_tokens > scheme.positions:

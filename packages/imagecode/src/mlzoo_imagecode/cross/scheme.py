@@ -135,9 +135,9 @@ class Scheme:
         crossing = (n for n, each in enumerate(self.sublayers) if each.crosses)
         return next(crossing, len(self.sublayers))
 
-    def fitted(self, *, vocabulary: int, region_width: int) -> Self:
-        """The same for so many words and regions of such a width."""
-        return replace(self, vocabulary=vocabulary, region_width=region_width)
+    def fitted(self, *, vocabulary: int, positions: int, region_width: int) -> Self:
+        """The same for so many words and tokens, and regions of such a width."""
+        return replace(self, vocabulary=vocabulary, positions=positions, region_width=region_width)
 
 
 def uniter_values(

@@ -12,6 +12,8 @@ from mlzoo.errors import DataError
 from mlzoo_imagecode.contextual import Bytes, Floats, Index
 from mlzoo_imagecode.cross.regions.boxes import Regions, check_rows
 
+AT_ONCE = 256
+"""Pictures that are cut at once."""
 SIDE = 8
 """Cells of a region's side; each gives the mean of its pixels in three colours."""
 
@@ -69,7 +71,7 @@ def grid_boxes(height: int, width: int, grid: int) -> Index:
 
 
 class CutRegions:
-    """Regions that are cut out when they are asked for.
+    """Regions that are cut out when they are first asked for, and kept.
 
     See :class:`~mlzoo_imagecode.cross.regions.boxes.RegionSource`.
 
@@ -83,6 +85,11 @@ class CutRegions:
         self._pixels, self._grid, self._side = pixels, grid, side
         self.regions, self.width = grid * grid + 1, 3 * side * side
         self._digest = ""
+        self._made = np.zeros(len(pixels), bool)
+        self._features = np.empty(
+            (len(pixels), self.regions, self.width), np.float32
+        )  # as it fills
+        _, self._boxes = cut_regions(pixels[:1], grid, side)
 
     def __len__(self) -> int:
         return len(self._pixels)
@@ -90,10 +97,16 @@ class CutRegions:
     def read(self, rows: Index) -> Regions:
         """Of some pictures."""
         check_rows(rows, len(self), "the pictures")
-        chosen = self._pixels[rows]
-        features, boxes = cut_regions(chosen, self._grid, self._side)
-        sizes = np.tile(np.array(chosen.shape[1:3], np.int64), (len(chosen), 1))
-        return Regions(features, boxes, np.full(len(chosen), self.regions, np.int64), sizes)
+        new = np.unique(rows[~self._made[rows]])
+        for start in range(0, len(new), AT_ONCE):
+            some = new[start : start + AT_ONCE]
+            self._features[some], _ = cut_regions(self._pixels[some], self._grid, self._side)
+            self._made[some] = True
+        count = len(rows)
+        boxes = np.repeat(self._boxes, count, axis=0) if len(self) else self._boxes[:0]
+        sizes = np.tile(np.array(self._pixels.shape[1:3], np.int64), (count, 1))
+        counts = np.full(count, self.regions, np.int64)
+        return Regions(self._features[rows], boxes, counts, sizes)
 
     def digest(self) -> str:
         """SHA-256 of the pixels and of how they are cut; computed once."""
