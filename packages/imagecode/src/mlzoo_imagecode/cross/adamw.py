@@ -11,7 +11,7 @@ from math import sqrt
 from typing import Any, overload
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 BETAS, EPSILON = (0.9, 0.999), 1e-6
 
@@ -66,7 +66,7 @@ class AdamW(torch.optim.Optimizer):
                 self._step(trained, group)
         return loss
 
-    def _step(self, trained: list[nn.Parameter], group: dict[str, Any]) -> None:
+    def _step(self, trained: list[Tensor], group: dict[str, Any]) -> None:
         """All parameters of a group at once, which on a GPU are few kernels."""
         states = [self.state[parameter] for parameter in trained]
         for parameter, state in zip(trained, states, strict=True):
@@ -75,7 +75,7 @@ class AdamW(torch.optim.Optimizer):
                 state["m"], state["v"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
             state["step"] += 1
         (one, two), lr = group["betas"], group["lr"]
-        gradients = [p.grad for p in trained]
+        gradients = [p.grad for p in trained if p.grad is not None]  # of all of them
         ms, vs = ([state[name] for state in states] for name in "mv")
         torch._foreach_lerp_(ms, gradients, 1 - one)
         torch._foreach_mul_(vs, two)
