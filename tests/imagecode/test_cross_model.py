@@ -31,6 +31,9 @@ SIZES = {
     "learning_rate": 1e-3,
 }  # fmt: skip
 TRAINED = {"variant": "contra", "epochs": 2}
+SETS = {"train": 12, "val": 5, "test": 6}
+DESCRIPTIONS = 24
+"""To learn from."""
 
 
 @pytest.fixture
@@ -39,7 +42,7 @@ def world(monkeypatch):
 
     def put(**options):
         monkeypatch.setattr(
-            "mlzoo_imagecode.digit_strips.load", lambda root, o: small_world(**options)
+            "mlzoo_imagecode.digit_strips.load", lambda root, o: small_world(**{**SETS, **options})
         )
 
     put()
@@ -65,7 +68,7 @@ def rows_of(result, name="loss"):
 
 def model_of(data=None, cls=UniterConfig, **options):
     torch.manual_seed(0)
-    return CrossModel(cls(**{**SIZES, **TRAINED, **options}), data or small_world())
+    return CrossModel(cls(**{**SIZES, **TRAINED, **options}), data or small_world(**SETS))
 
 
 @pytest.mark.parametrize("cls", [UniterConfig, VilbertConfig])
@@ -127,7 +130,7 @@ def test_a_batch_in_parts_gives_the_same_steps(tmp_path, world):
     options = {**TRAINED, "dropout": 0.0}
     whole, parts = (trained(tmp_path / str(k), accumulation=k, **options) for k in (1, 3))
     assert rows_of(whole)[:3] == pytest.approx(rows_of(parts)[:3], rel=1e-4)
-    assert len(rows_of(whole)) == len(rows_of(parts)) == 2 * updates_in_epoch(48, 12)
+    assert len(rows_of(whole)) == len(rows_of(parts)) == 2 * updates_in_epoch(DESCRIPTIONS, 12)
 
 
 def test_batches_hold_every_row_once_and_the_last_step_takes_what_is_left():
@@ -147,15 +150,14 @@ def test_batches_hold_every_row_once_and_the_last_step_takes_what_is_left():
 def test_the_rate_rises_from_nothing_and_falls_to_nearly_nothing(tmp_path, world):
     rates = rows_of(trained(tmp_path, epochs=5), "learning_rate")
     assert rates[0] == 0
-    assert len(rates) == 5 * updates_in_epoch(48, 12)
-    assert np.argmax(rates) == 2
-    assert max(rates) == pytest.approx(1e-3)
-    assert rates[-1] == pytest.approx(1e-3 / 18)
+    assert len(rates) == 5 * updates_in_epoch(DESCRIPTIONS, 12)
+    assert rates[1] == max(rates) == pytest.approx(1e-3)
+    assert rates[-1] == pytest.approx(1e-3 / 9)
 
 
 def test_a_cross_encoder_learns_which_colour_is_meant(tmp_path, world):
     world(train=60, val=20, test=40)
-    options = {"epochs": 12, "learning_rate": 5e-3, "width": 32, "dropout": 0.0, "select": "val"}
+    options = {"epochs": 8, "learning_rate": 5e-3, "width": 32, "dropout": 0.0, "select": "val"}
     result = trained(tmp_path, **options)
     assert result.metrics["test"]["accuracy"] > 35  # chance 10
 
@@ -222,9 +224,9 @@ def test_a_published_network_needs_its_vocabulary_and_regions_of_its_width(tmp_p
 def test_weights_are_refused_with_other_regions_or_words():
     state = model_of().state_dict()
     with pytest.raises(CheckpointError, match="region features"):
-        model_of(small_world(grid=2)).load_state_dict(state)
+        model_of(small_world(grid=2, **SETS)).load_state_dict(state)
     with pytest.raises(CheckpointError, match="vocabulary"):
-        model_of(small_world(train=20)).load_state_dict(state)
+        model_of(small_world(**{**SETS, "train": 20})).load_state_dict(state)
     with pytest.raises(CheckpointError, match="context"):
         model_of(variant="contextual").load_state_dict(state)
     with pytest.raises(CheckpointError, match="extra"):
