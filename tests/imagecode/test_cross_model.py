@@ -27,7 +27,7 @@ from mlzoo_imagecode.predict_config import PredictOptions
 
 SIZES = {
     "small": True, "width": 16, "heads": 2, "feed_forward": 16, "v_width": 16, "v_heads": 2,
-    "v_feed_forward": 16, "layers": 1, "pooled": 16, "head_layers": 1, "batch_size": 12,
+    "v_feed_forward": 16, "layers": 1, "pooled": 16, "head_layers": 1, "batch_size": 12, "max_tokens": 40,
     "learning_rate": 1e-3,
 }  # fmt: skip
 TRAINED = {"variant": "contra", "epochs": 2}

@@ -273,7 +273,7 @@ def test_demo_is_published_layout_that_prepare_makes_a_store_of(tmp_path: Path) 
     )
     facts = prepare(tmp_path, RegionOptions(regions=path), Progress(quiet=True))
     store = RegionStore(tmp_path / "regions")
-    expected = {"images": 20, "regions of an image, at most": 36, "numbers of a region": 48}
+    expected = {"images": 20, "regions of an image, at most": 36, "numbers of a region": 27}
     sets = {"sets of train_data.json with regions": "1 of 2"}
     assert facts == {**expected, "digest": store.digest(), **sets}
     features, boxes = cut_regions(pixels[1], 2, 4)
