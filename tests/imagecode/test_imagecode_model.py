@@ -20,6 +20,7 @@ from mlzoo_imagecode.clip.folder import open_clip
 from mlzoo_imagecode.clip.tiny import tiny_clip_folder
 from mlzoo_imagecode.config import ImageCoDeConfig
 from mlzoo_imagecode.model import ImageCoDeModel
+from mlzoo_imagecode.tables import image_distance
 
 SIZES = {
     "width": 16,
@@ -94,6 +95,25 @@ def test_predictions_are_what_the_task_promises():
         np.testing.assert_array_equal(found[name], array)
     with pytest.raises(UsageError, match="'other'"):
         model_of(data).predict("other")
+
+
+def test_the_distance_of_images_is_that_of_their_features():
+    data = small_contextual()
+    model, part = model_of(data), data.part("test")
+    found = model.predict("test")
+    images = model.features("test").images.astype(np.float64)
+    unit = images / np.linalg.norm(images, axis=1, keepdims=True)
+    expected = [
+        [np.sqrt(((unit[c] - unit[own[t]]) ** 2).sum()) for c in own]
+        for own, t in zip(part.candidates, part.target, strict=True)
+    ]
+    np.testing.assert_allclose(found["apart"], expected, atol=1e-5)
+    table = image_distance(found, data)
+    others = np.array([[d for d in row if d > 1e-6] for row in expected])
+    assert table["distance"][2] == pytest.approx(others.mean(), rel=1e-4)
+    assert table["nearest"][1] == pytest.approx(others[part.is_video].min(axis=1).mean(), rel=1e-4)
+    del found["apart"]
+    assert image_distance(found, data)["distance"] == [None] * 3
 
 
 def test_how_many_images_are_encoded_at_once_changes_nothing_but_rounding(tmp_path, world):

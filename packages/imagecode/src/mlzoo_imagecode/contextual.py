@@ -12,9 +12,11 @@ A model learns from ``data.train`` and predicts these arrays for a split of n de
     tag         bool    [n, 10] which phenomena a description shows, in the order of metric_specs.TAGS
     annotated   bool    [n, 10] whether somebody looked for them
     annotator   int8    [n]     1 if its writer wrote training descriptions, too, 0 if not, -1 if unknown
+    apart       float32 [n, k]  of models with image features: Euclidean distance of a candidate's feature, of
+                                length 1, to the described one's (may be left out; 0 where nobody knows)
 
-All but ``scores`` come from :meth:`Part.arrays`. A model gives each description and its images alone a score:
-neither targets nor other descriptions of a set.
+All but ``scores`` and ``apart`` come from :meth:`Part.arrays`. A model's scores follow from a description and
+its images alone: neither from targets nor from other descriptions of a set.
 """
 
 from __future__ import annotations

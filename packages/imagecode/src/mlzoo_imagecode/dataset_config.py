@@ -50,4 +50,4 @@ class DigitStripsOptions(Config):
     """Strips of ten pictures of handwritten digits."""
 
     data_seed: int = Field(0, ge=0, description="of the strips")
-    strips: int = Field(2000, gt=0, description="to learn from")
+    strips: int = Field(3000, gt=0, description="to learn from")

@@ -13,6 +13,7 @@ which is the first of several that look alike.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -34,9 +35,7 @@ GRID, CELLS = 3, 4
 def load(root: Path, options: DigitStripsOptions) -> ContextualData:
     """The strips of a seed; no file is read."""
     counts: dict[Writers, int] = {"train": options.strips, **COUNTS}
-    drawn = {
-        name: draw_strips(count, options.data_seed, writers=name) for name, count in counts.items()
-    }
+    drawn = {name: _drawn(count, options.data_seed, name) for name, count in counts.items()}
     parts = {name: _part(name, strips) for name, strips in drawn.items()}
     test = drawn["test"]
     told = [TAGS[column] for column in np.flatnonzero(test.tag.any(axis=0))]
@@ -47,6 +46,14 @@ def load(root: Path, options: DigitStripsOptions) -> ContextualData:
         facts={"data_seed": options.data_seed, "kinds in test (%)": test.kinds()},
         ceilings={**dict.fromkeys(right, 100.0), "mean_rank": 1.0, "mean_distance": 0.0},
     )
+
+
+@lru_cache(maxsize=4)
+def _drawn(count: int, seed: int, writers: Writers) -> Strips:
+    """Several runs of a process draw the same strips once; nobody may write into them."""
+    strips = draw_strips(count, seed, writers=writers)
+    strips.pixels.flags.writeable = False
+    return strips
 
 
 def _part(name: str, strips: Strips) -> Part:

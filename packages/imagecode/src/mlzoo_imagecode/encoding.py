@@ -144,13 +144,12 @@ def _in_memory(
     count: int, width: int, make: Make, progress: Progress, title: str, block: int
 ) -> Floats:
     found = np.empty((count, width), np.float32)
-    if count <= SHOWN:
-        progress = Progress(quiet=True)
     progress.begin(f"features of {title}", count, 0)
     try:
         for rows in _blocks(0, count, block):
             found[rows] = make(rows)
-            progress.counted(int(rows[-1]) + 1, count)
+            if count > SHOWN:
+                progress.counted(int(rows[-1]) + 1, count)
     finally:
         progress.end()
     found.flags.writeable = False

@@ -88,3 +88,19 @@ def features_of(
         for rows, crops in crops_ahead(part.images, blocks, size, fast=fast):
             images[rows] = encode_images(crops)
     return Features(images, text)
+
+
+def distances_to_target(part: Part, images: Floats) -> Floats:
+    """float32 [n, k]: how far each candidate's feature is from the described one's, both of length 1; 0 where
+    nobody knows the target. The paper's measure of how alike the images of a set are.
+
+    Args:
+        part: the descriptions.
+        images: float32 [N, d], features.
+    """
+    unit = images / np.maximum(np.linalg.norm(images, axis=1, keepdims=True), 1e-12)
+    found = np.zeros(part.candidates.shape, dtype=np.float32)
+    for row in np.flatnonzero(part.target >= 0):
+        of_row = unit[part.candidates[row]]  # [k, d]
+        found[row] = np.linalg.norm(of_row - of_row[part.target[row]], axis=1)
+    return found

@@ -22,7 +22,7 @@ from mlzoo_imagecode.clip.tokens import Tokenizer
 from mlzoo_imagecode.config import ClipOptions, ImageCoDeConfig
 from mlzoo_imagecode.context_module import ContextModule, temporal_mask
 from mlzoo_imagecode.contextual import ContextualData, Part
-from mlzoo_imagecode.features import Features, features_of
+from mlzoo_imagecode.features import Features, distances_to_target, features_of
 from mlzoo_imagecode.losses import matching_logits
 from mlzoo_imagecode.optimisation import Rates
 from mlzoo_imagecode.shown import shown_examples
@@ -92,8 +92,14 @@ class ImageCoDeModel:
             UsageError: there is no such split.
         """
         part = self.data.part(split)
-        scores = self.scores(part, self.features(split))
-        return {"scores": scores, **part.arrays(), **shown_examples(part, scores)}
+        features = self.features(split)
+        scores = self.scores(part, features)
+        return {
+            "scores": scores,
+            **part.arrays(),
+            "apart": distances_to_target(part, features.images),
+            **shown_examples(part, scores),
+        }
 
     def scores(self, part: Part, features: Features) -> npt.NDArray[np.float32]:
         """float32 [n, k], for each description and candidate."""

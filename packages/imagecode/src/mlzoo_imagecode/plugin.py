@@ -90,6 +90,7 @@ def mlzoo_evaluators() -> Iterator[EvaluatorSpec]:
             "frame-distance": "mlzoo_imagecode.tables:frame_distance",
             "frame-gap": "mlzoo_imagecode.tables:frame_gap",
             "positions": "mlzoo_imagecode.tables:positions",
+            "image-distance": "mlzoo_imagecode.tables:image_distance",
             "examples": "mlzoo_imagecode.tables:examples",
         },
         paired="mlzoo_imagecode.scores.mcnemar:paired",

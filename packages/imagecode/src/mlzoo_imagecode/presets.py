@@ -37,17 +37,18 @@ PROGRAM: dict[str, Any] = {
 
 _SMALL: dict[str, Any] = {
     "patch": 16,
-    "learning_rate": 1e-3,
+    "depth": 1,
+    "learning_rate": 6e-4,
     "head_learning_rate": 1e-3,
     "optimizer": "adamw",
     "weight_decay": 0.01,
     "reduction": "mean",
     "head_feed_forward": 128,
-    "head_scale": 20.0,
+    "head_scale": 60.0,
 }
 """Of encoders from scratch."""
 
-_DIGITS: dict[str, Any] = {**_SMALL, "clip_epochs": 15, "epochs": 15}
+_DIGITS: dict[str, Any] = {**_SMALL, "clip_epochs": 6, "epochs": 15}
 """The best on val among a handful of settings, with seed 0."""
 
 _TRY: dict[str, Any] = {
@@ -106,5 +107,6 @@ def imagecode_presets() -> dict[str, dict[str, Any]]:
         "imagecode-simple/demo": {**_SMALL, "variant": "contra", "epochs": 15},
         **{f"*/{name}": values for name, values in _VARIANTS.items()},
         "*/smoke": _TRY,
+        "digit-strips/smoke": {**_TRY, "strips": 40},
         "imagecode-simple/smoke": {**_TRY, "variant": "contra", "clip_epochs": 0, "epochs": 2},
     }

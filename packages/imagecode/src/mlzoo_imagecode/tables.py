@@ -161,6 +161,31 @@ def examples(predictions: Arrays, data: ContextualData) -> Table:
     }
 
 
+def image_distance(predictions: Arrays, data: ContextualData) -> Table:
+    """The table ``image-distance``: how alike the images of a set are to the model.
+
+    Returns:
+        A row for static sets, videos and all: ``descriptions``; ``distance``, the mean Euclidean distance of
+        the described image's feature to the others', all of length 1; ``nearest``, that to the nearest one.
+        Empty where targets are hidden or the model has no features.
+    """
+    found = checked(predictions)
+    kinds = {"static": ~found["video"], "video": found["video"], "all": np.ones(len(found), bool)}
+    table: Table = {"sets": list(kinds), "descriptions": [int(of.sum()) for of in kinds.values()]}
+    apart = predictions.get("apart")
+    if apart is None or found.hidden:
+        return {**table, "distance": [None] * len(kinds), "nearest": [None] * len(kinds)}
+    others = np.arange(found.choices) != found["target"][:, None]  # [n, k]
+    rows = apart[others].reshape(len(found), found.choices - 1)
+    return {
+        **table,
+        "distance": [float(rows[of].mean()) if of.any() else None for of in kinds.values()],
+        "nearest": [
+            float(rows[of].min(axis=1).mean()) if of.any() else None for of in kinds.values()
+        ],
+    }
+
+
 def _counted(counts: npt.NDArray[np.int64] | None, chance: npt.NDArray[np.float64]) -> Table:
     """``count``, ``share`` and ``chance`` of rows, empty where nothing can be counted."""
     nothing = [None] * len(chance)

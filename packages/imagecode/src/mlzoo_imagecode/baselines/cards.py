@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from mlzoo import ModelSpec, Paper
 
@@ -47,6 +48,11 @@ _FIGURES = {
 }
 
 
+def _smoke(options: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """To be tried in seconds."""
+    return {"*/smoke": options, "digit-strips/smoke": {**options, "strips": 40}}
+
+
 def baselines(task: str) -> Iterator[ModelSpec]:
     """The ladder of baselines of a task."""
     yield ModelSpec(
@@ -57,7 +63,7 @@ def baselines(task: str) -> Iterator[ModelSpec]:
         config="mlzoo_imagecode.baselines.config:RandomChoiceConfig",
         factory="mlzoo_imagecode.baselines.random_choice:RandomChoice",
         default_dataset="digit-strips",
-        presets={"*/smoke": {"limit": 40, "draws": 2}},
+        presets=_smoke({"limit": 40, "draws": 2}),
         figures=_FIGURES,
     )
     yield ModelSpec(
@@ -68,7 +74,7 @@ def baselines(task: str) -> Iterator[ModelSpec]:
         config="mlzoo_imagecode.baselines.config:PositionPriorConfig",
         factory="mlzoo_imagecode.baselines.position_prior:PositionPrior",
         default_dataset="digit-strips",
-        presets={"*/smoke": {"limit": 40, "counts": ("all", "kind")}},
+        presets=_smoke({"limit": 40, "counts": ("all", "kind")}),
         figures=_FIGURES,
         deterministic=True,
     )
@@ -80,7 +86,7 @@ def baselines(task: str) -> Iterator[ModelSpec]:
         config="mlzoo_imagecode.baselines.config:ImageOnlyConfig",
         factory="mlzoo_imagecode.baselines.image_only:ImageOnly",
         default_dataset="digit-strips",
-        presets={"*/smoke": {"limit": 40, "penalties": (0.01, 0.1), "iterations": 20}},
+        presets=_smoke({"limit": 40, "penalties": (0.01, 0.1), "iterations": 20}),
         figures=_FIGURES,
         deterministic=True,
     )
