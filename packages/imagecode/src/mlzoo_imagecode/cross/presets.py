@@ -38,7 +38,7 @@ _SMALL: dict[str, Any] = {
     "max_tokens": 40,
     "dropout": 0.0,
     "learning_rate": 1.5e-3,
-    "epochs": 8,
+    "epochs": 6,
     "batch_size": 15,
 }
 """Of a network from scratch; the best on val among a handful of settings that take two minutes."""
@@ -54,7 +54,7 @@ _SMALL_OF: dict[str, dict[str, Any]] = {
         "text_layers": 1,
         "pairs_at_once": 150,
         "learning_rate": 2e-3,
-        "epochs": 7,
+        "epochs": 5,
     },
 }
 """A layer of ViLBERT is two of UNITER: as long with half the width."""
