@@ -276,7 +276,7 @@ def test_demo_is_published_layout_that_prepare_makes_a_store_of(tmp_path: Path) 
     expected = {"images": 20, "regions of an image, at most": 36, "numbers of a region": 27}
     sets = {"sets of train_data.json with regions": "1 of 2"}
     assert facts == {**expected, "digest": store.digest(), **sets}
-    features, boxes = cut_regions(pixels[1], 2, 4)
+    features, boxes = cut_regions(pixels[1], 2, 3)
     read: Regions = store.read(store.rows_of([image_key(names[1], 27)]))
     np.testing.assert_array_equal(read.features[0, :5], features[9])
     np.testing.assert_array_equal(read.boxes[0, :5], boxes[9])
