@@ -18,7 +18,8 @@ from pathlib import Path
 import _table
 
 CPU_ONLY = {
-    "biam_metrics", "imagecode_images", "mdn_data", "multisk_ranks", "multisk_shards", "safe_files",
+    "biam_metrics", "imagecode_images", "imagecode_regions", "mdn_data", "multisk_ranks",
+    "multisk_shards", "safe_files",
     "start_up",
 }  # fmt: skip
 ONLY_BY_NAME = {"mdn_family", "zero_shot_scores"}

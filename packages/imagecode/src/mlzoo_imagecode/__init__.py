@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from mlzoo_imagecode.clip.writing import write_clip
     from mlzoo_imagecode.context_module import ContextModule, temporal_mask
     from mlzoo_imagecode.contextual import ContextualData, Images, Part
+    from mlzoo_imagecode.cross.adamw import warm_up_linear
+    from mlzoo_imagecode.cross.model import CrossModel
+    from mlzoo_imagecode.cross.network import CrossNetwork
+    from mlzoo_imagecode.cross.regions.bert_tokens import BertTokens
+    from mlzoo_imagecode.cross.regions.store import RegionStore
+    from mlzoo_imagecode.cross.scheme import uniter, vilbert
+    from mlzoo_imagecode.cross.scheme_reading import open_scheme
     from mlzoo_imagecode.evaluators import score, score_phenomena
     from mlzoo_imagecode.images.arrays import ArrayImages
     from mlzoo_imagecode.images.folder import JpgImages
@@ -31,16 +38,20 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "ArrayImages": "mlzoo_imagecode.images.arrays",
+    "BertTokens": "mlzoo_imagecode.cross.regions.bert_tokens",
     "ClipEncoders": "mlzoo_imagecode.clip.encoders",
     "ClipTokens": "mlzoo_imagecode.clip.tokens",
     "ContextModule": "mlzoo_imagecode.context_module",
     "ContextualData": "mlzoo_imagecode.contextual",
+    "CrossModel": "mlzoo_imagecode.cross.model",
+    "CrossNetwork": "mlzoo_imagecode.cross.network",
     "ImageCoDeModel": "mlzoo_imagecode.model",
     "Images": "mlzoo_imagecode.contextual",
     "JpgImages": "mlzoo_imagecode.images.folder",
     "MatchingNetwork": "mlzoo_imagecode.network",
     "McNemar": "mlzoo_imagecode.scores.mcnemar",
     "Part": "mlzoo_imagecode.contextual",
+    "RegionStore": "mlzoo_imagecode.cross.regions.store",
     "WordTokens": "mlzoo_imagecode.clip.tokens",
     "check_submission": "mlzoo_imagecode.submission",
     "crop": "mlzoo_imagecode.images.preprocess",
@@ -50,6 +61,7 @@ _HOMES = {
     "matching_loss": "mlzoo_imagecode.losses",
     "one_cycle": "mlzoo_imagecode.optimisation",
     "open_clip": "mlzoo_imagecode.clip.folder",
+    "open_scheme": "mlzoo_imagecode.cross.scheme_reading",
     "random_candidates": "mlzoo_imagecode.batches",
     "recombined": "mlzoo_imagecode.published",
     "score": "mlzoo_imagecode.evaluators",
@@ -58,6 +70,9 @@ _HOMES = {
     "temporal_mask": "mlzoo_imagecode.context_module",
     "to_openai": "mlzoo_imagecode.clip.openai_names",
     "to_transformers": "mlzoo_imagecode.clip.openai_names",
+    "uniter": "mlzoo_imagecode.cross.scheme",
+    "vilbert": "mlzoo_imagecode.cross.scheme",
+    "warm_up_linear": "mlzoo_imagecode.cross.adamw",
     "write_clip": "mlzoo_imagecode.clip.writing",
     "write_submission": "mlzoo_imagecode.submission",
 }
@@ -71,16 +86,20 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "ArrayImages",
+    "BertTokens",
     "ClipEncoders",
     "ClipTokens",
     "ContextModule",
     "ContextualData",
+    "CrossModel",
+    "CrossNetwork",
     "ImageCoDeModel",
     "Images",
     "JpgImages",
     "MatchingNetwork",
     "McNemar",
     "Part",
+    "RegionStore",
     "WordTokens",
     "check_submission",
     "crop",
@@ -90,6 +109,7 @@ __all__ = [
     "matching_loss",
     "one_cycle",
     "open_clip",
+    "open_scheme",
     "random_candidates",
     "recombined",
     "score",
@@ -98,6 +118,9 @@ __all__ = [
     "temporal_mask",
     "to_openai",
     "to_transformers",
+    "uniter",
+    "vilbert",
+    "warm_up_linear",
     "write_clip",
     "write_submission",
 ]

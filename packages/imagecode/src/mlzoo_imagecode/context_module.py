@@ -9,14 +9,14 @@ at once: what k images tell each other is attention over k tokens, and descripti
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Self
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mlzoo.errors import UsageError
-from mlzoo_imagecode.config import Activation, Fusion, ImageCoDeConfig
+from mlzoo_imagecode.config import Activation, Fusion, ImageCoDeConfig, Positions
 
 EPSILON = 1e-12
 """Of every layer normalisation."""
@@ -184,7 +184,14 @@ class ContextModule(nn.Module):
         return self.prediction_layer(x).squeeze(-1)  # type: ignore[no-any-return]
 
 
-def temporal_mask(config: ImageCoDeConfig, video: Tensor, training: bool) -> Tensor:
+class HasPositions(Protocol):
+    """Options of a model with embeddings of places."""
+
+    @property
+    def positions(self) -> Positions: ...
+
+
+def temporal_mask(config: HasPositions, video: Tensor, training: bool) -> Tensor:
     """Which descriptions' images get embeddings of their places, as the option ``positions`` says.
 
     Args:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,9 @@ import numpy.typing as npt
 from mlzoo.data.fingerprint import fingerprint
 from mlzoo.errors import DataError, UsageError
 from mlzoo_imagecode.metric_specs import MAIN, TAGS
+
+if TYPE_CHECKING:
+    from mlzoo_imagecode.cross.regions.boxes import RegionSource
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Index: TypeAlias = npt.NDArray[np.int64]
@@ -77,6 +80,8 @@ class Part:
         texts: the descriptions.
         tag, annotated: bool [n, 10], see the module; nothing annotated if not given.
         annotator: int8 [n]; unknown if not given.
+        regions: of the N images, for models that look at regions. What is in them is no part of the
+            digest: a model that reads them keeps their own.
 
     Raises:
         DataError: arrays do not fit together.
@@ -94,6 +99,7 @@ class Part:
     tag: npt.NDArray[np.bool_] | None = None
     annotated: npt.NDArray[np.bool_] | None = None
     annotator: npt.NDArray[np.int8] | None = None
+    regions: RegionSource | None = None
 
     def __post_init__(self) -> None:
         images, count = len(self.images), len(self.texts)
@@ -108,6 +114,8 @@ class Part:
         for name in ("tag", "annotated"):
             if (array := getattr(self, name)) is not None:
                 shapes[name] = (array.shape, (count, len(TAGS)))
+        if self.regions is not None:
+            shapes["regions"] = ((len(self.regions),), (images,))
         for name, (found, expected) in shapes.items():
             if found != expected:
                 raise DataError(f"{name} is {list(found)}, expected {list(expected)}.")

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from mlzoo_imagecode.contextual import ContextualData, Part
+from mlzoo_imagecode.cross.regions.cut import CutRegions
 from mlzoo_imagecode.dataset_config import DigitStripsOptions
 from mlzoo_imagecode.images.arrays import ArrayImages
 from mlzoo_imagecode.metric_specs import TAGS
@@ -27,6 +28,8 @@ from mlzoo_imagecode.strips.world import FRAMES
 
 COUNTS: dict[Writers, int] = {"val": 300, "test": 500}
 """Strips to choose the epoch on, and to score."""
+GRID, CELLS = 3, 4
+"""Regions of a picture for the cross-encoders: 3 × 3 that overlap by half, and the whole one; 4 × 4 cells."""
 
 
 def load(root: Path, options: DigitStripsOptions) -> ContextualData:
@@ -59,8 +62,10 @@ def _part(name: str, strips: Strips) -> Part:
     sets = tuple(f"{name}-{kind}-{number}" for number, kind in enumerate(kinds))
     frame = strips.frame.reshape(-1)
     names = [f"{sets[row // FRAMES]}/img{number}.jpg" for row, number in enumerate(frame)]
+    pixels = strips.pixels.reshape(-1, side, side, 3)
     return Part(
-        images=ArrayImages(strips.pixels.reshape(-1, side, side, 3), names),
+        images=ArrayImages(pixels, names),
+        regions=CutRegions(pixels, GRID, CELLS),
         sets=sets,
         set_of_image=np.repeat(np.arange(count), FRAMES),
         position=np.tile(np.arange(FRAMES), count),

@@ -1,5 +1,5 @@
-"""What mlzoo-imagecode brings: ImageCoDe with CLIP and baselines, the task ``contextual-retrieval`` and its
-datasets. Imports no torch."""
+"""What mlzoo-imagecode brings: ImageCoDe with CLIP, ViLBERT, UNITER and baselines, the task
+``contextual-retrieval`` and its datasets. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from mlzoo import DatasetSpec, EvaluatorSpec, ModelSpec, Paper, hookimpl
 from mlzoo_imagecode.baselines.cards import baselines
+from mlzoo_imagecode.cross.cards import cross_encoders
 from mlzoo_imagecode.imagecode.spec import imagecode, imagecode_simple
 from mlzoo_imagecode.metric_specs import METRICS, PHENOMENA_METRICS
 from mlzoo_imagecode.presets import imagecode_presets
@@ -39,7 +40,7 @@ _FIGURES = {
 
 @hookimpl
 def mlzoo_models() -> Iterator[ModelSpec]:
-    """CLIP in all variants, and the baselines below it."""
+    """CLIP in all variants, two cross-encoders in the same variants, and the baselines below them."""
     yield ModelSpec(
         name="imagecode",
         summary="CLIP on ImageCoDe: zero-shot, fine-tuned, with the set as context and the order of frames",
@@ -56,6 +57,7 @@ def mlzoo_models() -> Iterator[ModelSpec]:
         predict_without_inputs=True,
         weights="mlzoo_imagecode.weights:import_weights",
     )
+    yield from cross_encoders(TASK, IMAGECODE, _FIGURES)
     yield from baselines(TASK)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mlzoo import Model
 from mlzoo.errors import DataError, UsageError
 from mlzoo.progress import Progress
 from mlzoo_imagecode.contextual import HIDDEN, ContextualData, Part
@@ -47,7 +48,7 @@ def predict(
             f"{inputs[0]}: there are no inputs here.", "Give --images DIR --text '...'."
         )
     if options.check_submission is not None or options.submission is not None:
-        return _answers(model, data, progress, options)
+        return answers(model, data, progress, options)
     if options.images is None or options.text is None or not options.text.strip():
         raise UsageError("nothing to predict.", "Give --images DIR and --text '...'.")
     part = part_of(options.images, options.text, data.choices, video=options.kind == "video")
@@ -104,9 +105,15 @@ def _natural(file: Path) -> list[tuple[bool, int, str]]:
     return [(not p.isdecimal(), int(p) if p.isdecimal() else 0, p) for p in parts]
 
 
-def _answers(
-    model: ImageCoDeModel, data: ContextualData, progress: Progress, options: PredictOptions
+def answers(
+    model: Model, data: ContextualData, progress: Progress, options: PredictOptions
 ) -> dict[str, Sequence[Any]]:
+    """What is chosen on test: ``set``, ``text``, ``chosen``. As the options ask it is also written as a file
+    for the leaderboard, or such a file is looked at first.
+
+    Raises:
+        MlzooError: a file exists, cannot be written, or does not fit.
+    """
     from mlzoo_imagecode.submission import check_submission, require_new, write_submission
 
     part = data.part("test")

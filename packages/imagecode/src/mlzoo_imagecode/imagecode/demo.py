@@ -1,8 +1,9 @@
 """``mlzoo data demo imagecode``: strips of pictures in the published layout, and descriptions that are right.
 
 Every description fits one picture of its ten and no other, so that the best accuracy is 100 %. Some speak of
-the picture alone, others of how it differs from the rest or of the order of frames. Beside the data stands
-``tiny-clip``, a CLIP of a few thousand random weights to try ``--clip`` with.
+the picture alone, others of how it differs from the rest or of the order of frames. Beside the data stand
+``tiny-clip``, a CLIP of a few thousand random weights to try ``--clip`` with, and where lmdb is installed
+``regions.lmdb``, region features in the published layout to try ``mlzoo data prepare`` with.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mlzoo.errors import RunError
+from mlzoo.errors import DataError, RunError
 from mlzoo.files import atomic_write, write_json
 from mlzoo_imagecode.contextual import Bytes
+from mlzoo_imagecode.cross.regions.demo import write_demo_regions
+from mlzoo_imagecode.cross.regions.lmdb_reader import library
+from mlzoo_imagecode.cross.regions.questions import image_key
 from mlzoo_imagecode.imagecode.files import (
     ANNOTATIONS,
     ANNOTATORS,
@@ -44,6 +48,7 @@ SEEN_WRITERS = 0.25
 FOR_PAIRS = ("absolute", "superlative", "negation")
 """Descriptions that tell their picture from one other, whatever the rest of the set."""
 TINY_CLIP = "tiny-clip"
+REGIONS = "regions.lmdb"
 
 
 def write_demo(root: Path, seed: int) -> Mapping[str, object]:
@@ -71,10 +76,36 @@ def write_demo(root: Path, seed: int) -> Mapping[str, object]:
     _write_annotations(root / ANNOTATIONS, strips["val"], names["val"])
     write_json(root / ANNOTATORS, _annotators(labelled["val"], random))
     tiny_clip_folder(root / TINY_CLIP, seed)
+    regions = _write_regions(root / REGIONS, strips, names)
     descriptions = {part: len(own.texts) for part, own in strips.items()}
     kinds = strips["val"].kinds()
     facts = {"descriptions": descriptions, "kinds of valid (%)": kinds}
-    return _planted(root, names, facts) | {"a random CLIP, for --clip": str(root / TINY_CLIP)}
+    beside = {"a random CLIP, for --clip": str(root / TINY_CLIP), **regions}
+    return _planted(root, names, facts) | beside
+
+
+def _write_regions(
+    path: Path, strips: Mapping[Writers, Strips], names: Mapping[Writers, list[str]]
+) -> dict[str, str]:
+    """Regions of all images, in the order of their keys, which fills the file's pages."""
+    what = "regions, for mlzoo data prepare imagecode --regions"
+    try:
+        library()
+    except DataError as error:
+        return {what: f"not written: {error.fix} first"}
+    images = sorted(
+        (image_key(name, frame), name, part, row, place)
+        for part, own in names.items()
+        for row, name in enumerate(own)
+        for place, frame in enumerate(strips[part].frame[row].tolist())
+    )
+    each = (
+        ([name], own.frame[row, [place]][None], own.pixels[row, [place]][None])
+        for _, name, part, row, place in images
+        for own in [strips[part]]
+    )
+    write_demo_regions(path, each)
+    return {what: str(path)}
 
 
 def write_simple_demo(root: Path, seed: int) -> Mapping[str, object]:

@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from mlzoo.errors import DataError
-from mlzoo_imagecode.contextual import Index
+from mlzoo_imagecode.contextual import Images, Index
+from mlzoo_imagecode.cross.regions.questions import frames_by_set
+from mlzoo_imagecode.cross.regions.store import RegionStore
 from mlzoo_imagecode.imagecode.files import ARCHIVE, CHOICES
+from mlzoo_imagecode.images.absent import AbsentImages
 from mlzoo_imagecode.images.folder import JpgImages, frames_of
 
 GET = (
@@ -27,13 +30,13 @@ class ImageSets:
     """Images of some sets, set by set and by position.
 
     Attributes:
-        folder: of the sets' folders.
+        folder: of the sets' folders; None where there are no images, but their regions.
         names: of the sets.
         files: of the images, below the folder: ``<set>/img3.jpg``.
         set_of_image, position, frame: int64 [N], as in :class:`~mlzoo_imagecode.contextual.Part`.
     """
 
-    folder: Path
+    folder: Path | None
     names: tuple[str, ...]
     files: tuple[str, ...]
     set_of_image: Index
@@ -41,8 +44,10 @@ class ImageSets:
     frame: Index
 
     @property
-    def images(self) -> JpgImages:
+    def images(self) -> Images:
         """The files, to be read when they are asked for."""
+        if self.folder is None:
+            return AbsentImages(self.files, GET)
         return JpgImages(self.folder, self.files)
 
     def taken(self, rows: Index) -> ImageSets:
@@ -88,14 +93,36 @@ def find_sets(folder: Path, names: Sequence[str], told_by: Path) -> ImageSets:
             f"{told_by.name} describes {count} without a folder in {folder}: {some(lacking)}.", GET
         )
     found = [frames_of(folder / name, CHOICES) for name in names]
+    files = [f"{path.parent.name}/{path.name}" for own in found for _, path in own]
+    return _of_frames(folder, names, files, [frame for own in found for frame, _ in own])
+
+
+def sets_of_regions(store: Path, names: Sequence[str]) -> ImageSets:
+    """The same without images: which frames there are is known by their regions.
+
+    Args:
+        store: folder of region features.
+        names: of the sets.
+
+    Raises:
+        DataError: the store is damaged, or has regions of other than ten images of a set; names the first.
+    """
+    frames = frames_by_set(RegionStore(store).keys, names, CHOICES)
+    files = [f"{name}/img{frame}.jpg" for name in names for frame in frames[name]]
+    return _of_frames(None, names, files, [frame for name in names for frame in frames[name]])
+
+
+def _of_frames(
+    folder: Path | None, names: Sequence[str], files: Sequence[str], frames: Sequence[int]
+) -> ImageSets:
     sets = np.arange(len(names), dtype=np.int64)
     return ImageSets(
         folder=folder,
         names=tuple(names),
-        files=tuple(f"{path.parent.name}/{path.name}" for own in found for _, path in own),
+        files=tuple(files),
         set_of_image=np.repeat(sets, CHOICES),
         position=np.tile(np.arange(CHOICES, dtype=np.int64), len(names)),
-        frame=np.array([frame for own in found for frame, _ in own], dtype=np.int64),
+        frame=np.array(frames, dtype=np.int64),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mlzoo_imagecode.contextual import ContextualData, Part
+from mlzoo_imagecode.cross.regions.stored import FOLDER, stored_regions
 from mlzoo_imagecode.dataset_config import DescriptionOptions
 from mlzoo_imagecode.imagecode.annotations import (
     Annotation,
@@ -41,7 +42,7 @@ from mlzoo_imagecode.imagecode.files import (
     VALID,
 )
 from mlzoo_imagecode.imagecode.held_out import held_out_sets
-from mlzoo_imagecode.imagecode.image_sets import find_sets, folder_of
+from mlzoo_imagecode.imagecode.image_sets import find_sets, folder_of, sets_of_regions
 from mlzoo_imagecode.imagecode.marker import DEMO, ceilings_of_demo
 from mlzoo_imagecode.imagecode.sources import is_video
 
@@ -81,7 +82,8 @@ class Notes:
 
 
 def load(root: Path, options: DescriptionOptions) -> ContextualData:
-    """ImageCoDe; image files are looked for now and read when they are asked for.
+    """ImageCoDe; image files are looked for now and read when they are asked for. Where regions of the images
+    were prepared, models may read these instead, and the images need not be there.
 
     Args:
         root: the dataset's folder.
@@ -97,17 +99,19 @@ def load(root: Path, options: DescriptionOptions) -> ContextualData:
         files.append(read_unlabelled(root / TEST))
     require_disjoint(*files)
     labelled_sets = [*train.sets, *valid.sets]
-    notes, folder = Notes.read(root), folder_of(options.images, root / IMAGE_SETS)
-    of_valid = make_part(folder, valid, **notes.arrays(valid))
+    notes, folder, regions = Notes.read(root), None, root / FOLDER
+    if options.images is not None or (root / IMAGE_SETS).is_dir() or not regions.is_dir():
+        folder = folder_of(options.images, root / IMAGE_SETS)
+    of_valid = make_part(folder, regions, valid, **notes.arrays(valid))
     if options.protocol == "leaderboard":
-        parts = {"val": of_valid, "test": make_part(folder, files[2])}
+        parts = {"val": of_valid, "test": make_part(folder, regions, files[2])}
     else:
         held = held_out_sets(train.sets, options.held_out, options.held_out_seed)
-        parts = {"val": make_part(folder, train.of_sets(held)), "test": of_valid}
+        parts = {"val": make_part(folder, regions, train.of_sets(held)), "test": of_valid}
         train = train.of_sets(frozenset(train.sets) - held)
     ceilings = ceilings_of_demo(root, labelled_sets)
     return ContextualData(
-        train=make_part(folder, train),
+        train=make_part(folder, regions, train),
         parts=parts,
         facts={"protocol": options.protocol, **_noted(notes, valid)},
         ceilings=ceilings or {},
@@ -115,18 +119,24 @@ def load(root: Path, options: DescriptionOptions) -> ContextualData:
     )
 
 
-def make_part(folder: Path, descriptions: Descriptions, **columns: Any) -> Part:
+def make_part(
+    folder: Path | None, regions: Path, descriptions: Descriptions, **columns: Any
+) -> Part:
     """Descriptions with the ten images of their sets as candidates.
 
     Args:
-        folder: of the sets' folders.
+        folder: of the sets' folders; None if there are regions alone.
+        regions: folder of the regions' store, if there is one.
         descriptions: of one split.
         columns: further ones of the part.
 
     Raises:
         DataError: a set has no folder, or other than ten images.
     """
-    sets = find_sets(folder, descriptions.sets, descriptions.path)
+    if folder is None:
+        sets = sets_of_regions(regions, descriptions.sets)
+    else:
+        sets = find_sets(folder, descriptions.sets, descriptions.path)
     place = {name: number for number, name in enumerate(sets.names)}
     of_row = np.array([place[row.set] for row in descriptions.rows], dtype=np.int64)
     return Part(
@@ -139,6 +149,7 @@ def make_part(folder: Path, descriptions: Descriptions, **columns: Any) -> Part:
         candidates=of_row[:, None] * CHOICES + np.arange(CHOICES),  # [n, 10]
         target=np.array([row.target for row in descriptions.rows], dtype=np.int64),
         texts=tuple(row.text for row in descriptions.rows),
+        regions=stored_regions([regions], sets.names, sets.set_of_image, sets.frame),
         **columns,
     )
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from mlzoo.errors import DataError
 from mlzoo_imagecode.contextual import ContextualData, Part
+from mlzoo_imagecode.cross.regions.stored import FOLDER, stored_regions
 from mlzoo_imagecode.dataset_config import SimpleOptions
 from mlzoo_imagecode.imagecode.descriptions import check_set, check_text, require_disjoint
 from mlzoo_imagecode.imagecode.files import (
@@ -99,14 +100,15 @@ def load(root: Path, options: SimpleOptions) -> ContextualData:
     files = [valid] if train is None else [train, valid]
     require_disjoint(*files)
     folder = images_of(root, options)
-    parts = {"test": make_part(folder, valid)}
+    regions = [root / FOLDER, root.resolve().parent / "imagecode" / FOLDER]
+    parts = {"test": make_part(folder, regions, valid)}
     if train is not None and options.held_out:
         held = held_out_sets(train.sets, options.held_out, options.held_out_seed)
-        parts["val"] = make_part(folder, train.of_sets(held))
+        parts["val"] = make_part(folder, regions, train.of_sets(held))
         train = train.of_sets(frozenset(train.sets) - held)
     ceilings = ceilings_of_demo(root, [name for part in files for name in part.sets])
     return ContextualData(
-        train=None if train is None else make_part(folder, train),
+        train=None if train is None else make_part(folder, regions, train),
         parts=parts,
         ceilings=ceilings or {},
         incomparable=DEMO if ceilings is not None else "",
@@ -124,7 +126,7 @@ def images_of(root: Path, options: SimpleOptions) -> Path:
     return folder_of(options.images, *([own, beside] if own.is_dir() else [beside]))
 
 
-def make_part(folder: Path, pairs: Pairs) -> Part:
+def make_part(folder: Path, regions: Sequence[Path], pairs: Pairs) -> Part:
     """Pairs in the order of their positions, with those images alone that some pair shows.
 
     Raises:
@@ -144,6 +146,7 @@ def make_part(folder: Path, pairs: Pairs) -> Part:
         set_of_image=shown.set_of_image,
         position=shown.position,
         frame=shown.frame,
+        regions=stored_regions(regions, shown.names, shown.set_of_image, shown.frame),
         video=np.array([is_video(name) for name in shown.names]),
         candidates=candidates.reshape(rows.shape).astype(np.int64),
         target=target.astype(np.int64),

@@ -49,6 +49,8 @@ def imagecode(task: str, paper: Paper | None = None) -> DatasetSpec:
                 unpacked_size=UNPACKED_AT_MOST,
             ),
         ),
+        prepare="mlzoo_imagecode.cross.regions.preparing:prepare",
+        prepare_config="mlzoo_imagecode.cross.regions.prepare_config:RegionOptions",
         doctor="mlzoo_imagecode.imagecode.doctor:examine",
         stats="mlzoo_imagecode.imagecode.statistics:tables",
         demo="mlzoo_imagecode.imagecode.demo:write_demo",

@@ -1,0 +1,1 @@
+"""ViLBERT and UNITER: text and image regions in one encoder."""

@@ -1,0 +1,4 @@
+"""Regions of images for the cross-encoders: features and boxes, where they lie, and tables of questions.
+
+Only converting imports torch.
+"""
