@@ -10,18 +10,25 @@ import click
 
 from mlzoo.cli import completion
 from mlzoo.cli.output import installed, json_option, print_json, print_table
-from mlzoo.errors import MlzooError, UsageError
+from mlzoo.errors import UsageError
 
 if TYPE_CHECKING:
+    from mlzoo.report.formats import Layout
+    from mlzoo.report.reading import FoundRuns
     from mlzoo.run_directory import RunRecord
+
+FORMATS = ("table", "md", "csv", "json", "latex")
 
 
 @click.command()
 @click.argument(
     "runs", nargs=-1, required=True, type=click.Path(path_type=Path), shell_complete=completion.runs
 )
+@click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="[table]")
 @click.option(
-    "--format", "form", type=click.Choice(["table", "md", "csv"]), default="table", help="[table]"
+    "--layout",
+    type=click.Choice(["metrics", "runs"]),
+    help="a row for each metric, or a leaderboard with a row for each group of runs  [what fits]",
 )
 @click.option("--split", default="test", help="split to compare  [test]")
 @click.option("--all", "details", is_flag=True, help="With every metric, details too.")
@@ -31,66 +38,86 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False, path_type=Path),
     help="draw the models' figures there",
 )
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="write to this file  [standard output]",
+)
 @json_option
 def report(
     runs: tuple[Path, ...],
     form: str,
+    layout: Layout | None,
     split: str,
     details: bool,
     name: str | None,
     figures: Path | None,
+    out: Path | None,
     as_json: bool,
 ) -> None:
     """Compare finished runs: RUNS are run folders, or folders that hold them.
 
     Runs that differ only in their seed, or in which random split of their data they used, become one
-    column: mean ± standard deviation.
+    group: mean ± standard deviation, with the published numbers and what the runs say about them.
     """
-    from mlzoo.run_directory import find_runs
+    from mlzoo.report.reading import read_runs
 
     installed()
-    records = [record for record in find_runs(runs) if _readable(record)]
-    if name is None:
-        _compare(records, form, split, details, as_json)
+    found = read_runs(runs)
+    for each in found.left_out:
+        click.echo(f"mlzoo: warning: left out: {each.reason}", err=True)
+    form = "json" if as_json else form
+    if name is not None:
+        _show_one(found.records, name, form, split)
     else:
-        _show_one(records, name, form, split, as_json)
+        _compare(found, form, layout, split, details, out)
     if figures:
-        _draw(records, figures)
+        _draw(found.records, figures)
 
 
 def _compare(
-    records: Sequence[RunRecord], form: str, split: str, details: bool, as_json: bool
+    found: FoundRuns,
+    form: str,
+    layout: Layout | None,
+    split: str,
+    details: bool,
+    out: Path | None,
 ) -> None:
     """Metrics of all runs beside each other."""
     from mlzoo.cli.results import show_table
-    from mlzoo.report.groups import group_runs
-    from mlzoo.report.table import summarise, to_csv, to_markdown
+    from mlzoo.files import json_text
+    from mlzoo.report.formats import json_of, tables_of
+    from mlzoo.report.latex import to_latex
+    from mlzoo.report.table import to_csv, to_markdown
 
-    table = summarise(records, split, details=details)
-    if as_json:
-        print_json(
-            [
-                {
-                    "label": group.label,
-                    "seeds": group.seeds,
-                    "repeats": group.repeats,
-                    "config": group.first.config,
-                    "runs": [{"directory": str(r.directory), **r.results} for r in group.runs],
-                }
-                for group in group_runs(records)
-            ]
-        )
-    elif form == "md":
-        click.echo(to_markdown(table), nl=False)
-    elif form == "csv":
-        click.echo(to_csv(records), nl=False)
+    records = found.records
+    if form == "json":
+        _give(json_text(json_of(records, split)), out)
+        return
+    tables = tables_of(records, split, layout=layout, details=details)
+    if form == "csv":
+        _give(to_csv(records), out)
+    elif form in ("md", "latex"):
+        _give("\n".join(map(to_markdown if form == "md" else to_latex, tables)), out)
     else:
-        show_table(table)
+        for number, table in enumerate(tables):
+            click.echo("\n" if number else "", nl=False)
+            show_table(table)
 
 
-def _show_one(
-    records: Sequence[RunRecord], name: str, form: str, split: str, as_json: bool
-) -> None:
+def _give(text: str, out: Path | None) -> None:
+    """To the file that was asked for, whole or not at all, or to standard output."""
+    from mlzoo.prediction import write_text
+
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_text(out, text)
+    click.echo(f"written to {out}", err=True)
+
+
+def _show_one(records: Sequence[RunRecord], name: str, form: str, split: str) -> None:
     """A table that an evaluator made of one run's predictions."""
     from mlzoo.prediction import csv_text
     from mlzoo.report.table import Table, to_markdown
@@ -103,7 +130,7 @@ def _show_one(
         )
     columns = read_table(records[0].directory, name, split)
     rows = list(zip(*columns.values(), strict=True))
-    if as_json:
+    if form == "json":
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
     elif form == "csv":
         click.echo(csv_text(columns), nl=False)
@@ -125,15 +152,6 @@ def _cell(value: object) -> str:
 
 def _has_text(cells: Sequence[object]) -> bool:
     return any(isinstance(cell, str) for cell in cells)
-
-
-def _readable(record: RunRecord) -> bool:
-    """One damaged run is named and left out."""
-    try:
-        return bool(record.info) and bool(record.config) and record.results is not None
-    except MlzooError as error:
-        click.echo(f"mlzoo: warning: left out: {error}", err=True)
-        return False
 
 
 def _draw(records: Sequence[RunRecord], folder: Path) -> None:

@@ -186,6 +186,24 @@ def _label(group: Group, groups: Sequence[Group]) -> str:
     return " ".join(parts) or group.first.results["model"]
 
 
+def told_apart(group: Group, groups: Sequence[Group]) -> str:
+    """A short label within one dataset: the model and its preset's variant, and options only where these do
+    not tell."""
+    label = _named(group)
+    twins = [other for other in groups if _named(other) == label]
+    if len(twins) == 1:
+        return label
+    mine = _options(group.first)
+    differing = [k for k in mine if any(_options(t.first).get(k) != mine[k] for t in twins)]
+    told = " ".join(f"{key}={mine[key]}" for key in differing)
+    return f"{label} {told or _what_else_differs(group, twins)}".strip()
+
+
+def _named(group: Group) -> str:
+    variant = str(group.first.config.get("preset") or "").partition("/")[2]
+    return f"{group.first.results['model']} {variant}".strip()
+
+
 def _what_else_differs(group: Group, twins: Sequence[Group]) -> str:
     mine = _facts(group.first)
     others = [_facts(twin.first) for twin in twins]

@@ -39,14 +39,10 @@ def summarise(records: Sequence[RunRecord], split: str = "test", *, details: boo
         UsageError: none of them scored that split.
     """
     groups = group_runs(records)
-    if not groups:
-        raise RunError("none of these runs is done.", "Go on with one: mlzoo resume RUN")
+    require_scored(groups, split)
     columns = [(group, reading) for group in groups for reading in group.readings(split)]
-    if not columns:
-        known = {s.partition("@")[0] for g in groups for s in g.first.results["metrics"]}
-        raise UsageError(f"no run scored the split {split!r}.", did_you_mean(split, known))
     heads = [f"{group.label}{reading.heading} (n={group.size})" for group, reading in columns]
-    every = _metrics(groups)
+    every = metrics_of(groups)
     metrics = {name: spec for name, spec in every.items() if details or not spec.detail}
     rows = [
         [
@@ -62,6 +58,20 @@ def summarise(records: Sequence[RunRecord], split: str = "test", *, details: boo
     return Table(_title(groups, split), ["metric", *heads, "reference"], rows, notes)
 
 
+def require_scored(groups: Sequence[Group], split: str) -> None:
+    """Refuse a report of nothing.
+
+    Raises:
+        RunError: none of the runs is done.
+        UsageError: none of them scored that split.
+    """
+    if not groups:
+        raise RunError("none of these runs is done.", "Go on with one: mlzoo resume RUN")
+    if not any(group.readings(split) for group in groups):
+        known = {s.partition("@")[0] for g in groups for s in g.first.results["metrics"]}
+        raise UsageError(f"no run scored the split {split!r}.", did_you_mean(split, known))
+
+
 def _title(groups: Sequence[Group], split: str) -> str:
     names = sorted({f"{g.first.results['model']} on {g.first.results['dataset']}" for g in groups})
     varied = dict.fromkeys(name for g in groups for name in g.repeats[0])
@@ -69,7 +79,7 @@ def _title(groups: Sequence[Group], split: str) -> str:
     return f"{', '.join(names)}: {split}, mean ± standard deviation over {over}"
 
 
-def _metrics(groups: Sequence[Group]) -> dict[str, Metric]:
+def metrics_of(groups: Sequence[Group]) -> dict[str, Metric]:
     """The metrics that some run has a value for, with their specs, in the evaluators' order."""
     tasks = list(dict.fromkeys(group.first.results["task"] for group in groups))
     found: dict[str, Metric] = {}
