@@ -32,7 +32,7 @@ class Row:
         protocol: the same in words.
         values: by metric.
         inflation: by metric, what selecting on test data adds over the honest choice; None if not known.
-        claims: the published numbers that speak of this row.
+        claims: the published numbers that speak of this row, whatever their split.
         hindered: why there are no claims, if something prevents judging them.
         mark: beside the best row of the same rule and view, in the main metric.
     """
@@ -152,7 +152,7 @@ def _rows(group: Group, groups: Sequence[Group], split: str) -> list[Row]:
                 protocol=honest["label"],
                 values=_estimates(group, reading),
                 inflation=_estimates(group, Reading(split, "inflation")) if inflated else {},
-                claims=[claim for claim in claims if claim.reading == reading],
+                claims=[c for c in claims if c.reading.protocol == reading.protocol and not view],
                 hindered=hindered,
             )
         )

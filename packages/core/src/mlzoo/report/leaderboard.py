@@ -46,12 +46,14 @@ def _cells(
     for name, spec in shown.items():
         cells.append(mean_and_spread(row.values.get(name), spec.unit))
         if name in published:
-            cells.append("; ".join(_claim_text(claim) for claim in row.claims_on(name)) or "-")
+            texts = (_claim_text(claim, board.split) for claim in row.claims_on(name))
+            cells.append("; ".join(texts) or "-")
     return cells
 
 
-def _claim_text(claim: Claim) -> str:
-    return f"{claim.number.value:g} {claim.verdict}"
+def _claim_text(claim: Claim, split: str) -> str:
+    other = "" if claim.number.split == split else f" ({claim.number.split})"
+    return f"{claim.number.value:g}{other} {claim.verdict}"
 
 
 def mean_and_spread(value: Estimate | None, unit: str) -> str:
@@ -69,6 +71,7 @@ def claims_table(boards: Sequence[Board]) -> Table:
         [
             f"{row.label}, {board.dataset}",
             claim.number.metric,
+            claim.number.split,
             f"{claim.number.value:g}",
             "verified" if claim.number.verified else "unverified",
             mean_and_spread(claim.ours, board.metrics[claim.number.metric].unit)
@@ -82,5 +85,5 @@ def claims_table(boards: Sequence[Board]) -> Table:
         for row in board.rows
         for claim in row.claims
     ]
-    columns = ["model", "metric", "published", "source", "ours", "n", "verdict", "reason"]
+    columns = ["model", "metric", "split", "published", "source", "ours", "n", "verdict", "reason"]
     return Table("published numbers", columns, rows)
