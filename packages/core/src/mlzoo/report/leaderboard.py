@@ -46,14 +46,18 @@ def _cells(
     for name, spec in shown.items():
         cells.append(mean_and_spread(row.values.get(name), spec.unit))
         if name in published:
-            texts = (_claim_text(claim, board.split) for claim in row.claims_on(name))
-            cells.append("; ".join(texts) or "-")
+            cells.append(_claims_text(row.claims_on(name), board.split))
     return cells
 
 
-def _claim_text(claim: Claim, split: str) -> str:
-    other = "" if claim.number.split == split else f" ({claim.number.split})"
-    return f"{claim.number.value:g}{other} {claim.verdict}"
+def _claims_text(claims: Sequence[Claim], split: str) -> str:
+    """``20.9, 22 (test) below``: numbers with one split and verdict together."""
+    values: dict[tuple[str, str], list[str]] = {}
+    for claim in claims:
+        other = "" if claim.number.split == split else f" ({claim.number.split})"
+        values.setdefault((other, claim.verdict), []).append(f"{claim.number.value:g}")
+    texts = (f"{', '.join(v)}{other} {verdict}" for (other, verdict), v in values.items())
+    return "; ".join(texts) or "-"
 
 
 def mean_and_spread(value: Estimate | None, unit: str) -> str:
