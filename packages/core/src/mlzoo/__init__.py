@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         run,
     )
     from mlzoo.hookspecs import hookimpl
+    from mlzoo.reproduction import Reproduction, reproduce
     from mlzoo.run_directory import RunRecord
     from mlzoo.runs import Run
     from mlzoo.specs import (
@@ -48,6 +49,7 @@ _HOMES = {
     "ModelSpec": "mlzoo.specs",
     "Paper": "mlzoo.specs",
     "Published": "mlzoo.specs",
+    "Reproduction": "mlzoo.reproduction",
     "Result": "mlzoo.experiment",
     "Run": "mlzoo.runs",
     "RunRecord": "mlzoo.run_directory",
@@ -57,6 +59,7 @@ _HOMES = {
     "import_weights": "mlzoo.experiment",
     "load_dataset": "mlzoo.experiment",
     "predict": "mlzoo.experiment",
+    "reproduce": "mlzoo.reproduction",
     "resume": "mlzoo.experiment",
     "run": "mlzoo.experiment",
 }
@@ -101,6 +104,7 @@ __all__ = [
     "ModelSpec",
     "Paper",
     "Published",
+    "Reproduction",
     "Result",
     "Run",
     "RunRecord",
@@ -113,6 +117,7 @@ __all__ = [
     "load_dataset",
     "models",
     "predict",
+    "reproduce",
     "resume",
     "run",
 ]
