@@ -331,9 +331,12 @@ def plan_of(record: RunRecord, data_dir: Path | None = None) -> Plan:
             f"{record.directory / 'config.json'} is damaged: it names no model or dataset."
         )
     kept = record.info.get("data_dir")
-    return make_plan(
+    plan = make_plan(
         config["model"],
         config["dataset"],
         config_file=record.directory / "config.json",
         data_dir=data_dir or (Path(kept) if kept else None),
     )
+    # Published numbers are held against the preset that the run was made with, if there still is one.
+    known = config.get("preset") in plan.model.variants(plan.dataset.name)
+    return replace(plan, preset=config["preset"] if known else None)
