@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         run,
     )
     from mlzoo.hookspecs import hookimpl
+    from mlzoo.rescoring import rescore
     from mlzoo.run_directory import RunRecord
     from mlzoo.runs import Run
     from mlzoo.specs import (
@@ -57,6 +58,7 @@ _HOMES = {
     "import_weights": "mlzoo.experiment",
     "load_dataset": "mlzoo.experiment",
     "predict": "mlzoo.experiment",
+    "rescore": "mlzoo.rescoring",
     "resume": "mlzoo.experiment",
     "run": "mlzoo.experiment",
 }
@@ -113,6 +115,7 @@ __all__ = [
     "load_dataset",
     "models",
     "predict",
+    "rescore",
     "resume",
     "run",
 ]

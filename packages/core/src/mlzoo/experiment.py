@@ -10,7 +10,7 @@ from typing import Any
 
 from mlzoo.config import Config, Layer, OptionSet
 from mlzoo.contracts import Model, TaskData
-from mlzoo.errors import DataError, MlzooError, PluginError, RunError, UsageError
+from mlzoo.errors import DataError, MlzooError, PluginError, UsageError
 from mlzoo.importing import imported
 from mlzoo.job import process_count
 from mlzoo.launch import launch
@@ -20,7 +20,7 @@ from mlzoo.plugins import Registered
 from mlzoo.prediction import Columns, checked_columns
 from mlzoo.progress import Progress, default_progress
 from mlzoo.registry import registry, resolve
-from mlzoo.run_directory import RunInfo, RunRecord
+from mlzoo.run_directory import RunInfo, RunRecord, finished_run
 from mlzoo.run_status import Interrupted
 from mlzoo.scoring import load_best, score_all
 from mlzoo.search import choice_of, score_again
@@ -261,7 +261,7 @@ def evaluate(
     """
     from mlzoo.rng import preserved_rng
 
-    record = _finished(directory)
+    record = finished_run(directory)
     plan = plan_of(record, Path(data_dir) if data_dir else None)
     only = {registry().evaluator(evaluator, plan.model.task).spec.name} if evaluator else None
     with preserved_rng():  # the caller's random streams are no business of a score
@@ -311,7 +311,7 @@ def predict(
     """
     from mlzoo.rng import preserved_rng
 
-    record = _finished(directory)
+    record = finished_run(directory)
     plan = plan_of(record, Path(data_dir) if data_dir else None)
     if plan.model.predict is None:
         raise UsageError(f"{plan.model.name} does not predict new inputs.")
@@ -349,14 +349,6 @@ def _predict_options(entry: Registered, given: Mapping[str, Any]) -> tuple[Confi
             )
         return ()
     return (known.resolve([Layer("option", given)]).model,)
-
-
-def _finished(directory: Path | str) -> RunRecord:
-    record = RunRecord(Path(directory))
-    if record.info.get("status") != "done":
-        fix = f"Finish it first: mlzoo resume {quote(str(directory))}"
-        raise RunError(f"{directory} is not done.", fix)
-    return record
 
 
 def _trained(record: RunRecord, plan: Plan, select: str, device: str) -> tuple[Model, TaskData]:

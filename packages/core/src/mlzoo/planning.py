@@ -340,4 +340,6 @@ def plan_of(record: RunRecord, data_dir: Path | None = None) -> Plan:
         config_file=record.directory / "config.json",
         data_dir=data_dir or (Path(kept) if kept else None),
     )
-    return replace(plan, preset=config.get("preset"))
+    # Published numbers are held against the preset that the run was made with, if there still is one.
+    known = config.get("preset") in plan.model.variants(plan.dataset.name)
+    return replace(plan, preset=config["preset"] if known else None)

@@ -44,9 +44,13 @@ class _Data(_Part):
     family: str | None = None
     repeat: dict[str, int] = {}
     hidden: list[str] = []
+    incomparable: str = ""
 
 
 class _Honest(_Part):
+    rule: str
+    label: str
+    epoch: int
     metrics: Metrics
     selection_inflation: dict[str, float | None]
 
@@ -73,6 +77,16 @@ class Results(_Part):
     published: list[dict[str, Any]] = []
     honest: _Honest | None = None
     weights: _Weights | None = None
+    rescored: list[dict[str, Any]] = []
+
+
+class Values(_Part):
+    """Of ``config.json``, beside a key for each option."""
+
+    model: str
+    dataset: str
+    preset: str | None = None
+    sources: dict[str, str] = {}
 
 
 def check_schema(kind: type[BaseModel], value: Mapping[str, Any], path: Path) -> None:

@@ -36,7 +36,11 @@ COMMANDS = {
     "predict": ("mlzoo.cli.predict:predict", "Predict new inputs with a finished run, as csv."),
     "weights": ("mlzoo.cli.weights:weights", "Import published weights as a finished run."),
     "report": ("mlzoo.cli.report:report", "Compare runs in one table: mean, spread, published."),
-    "compare": ("mlzoo.cli.compare:compare", "Test whether two runs differ by more than chance."),
+    "compare": (
+        "mlzoo.cli.compare:compare",
+        "What differs between two runs, and whether by more than chance.",
+    ),
+    "rescore": ("mlzoo.cli.rescore:rescore", "Score runs again from their stored predictions."),
     "data": (
         "mlzoo.cli.data:data",
         "Look at datasets, download, verify and prepare files, write demo data.",

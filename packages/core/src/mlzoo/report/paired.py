@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from mlzoo.errors import MlzooError, PluginError, RunError, UsageError, did_you_mean
+from mlzoo.errors import MlzooError, PluginError, UsageError, did_you_mean
 from mlzoo.plugins import Registered
 from mlzoo.registry import registry, resolve
+from mlzoo.report.differences import require_two
 from mlzoo.run_directory import RunRecord
 
 Fact: TypeAlias = str | int | float
@@ -65,18 +66,15 @@ def compare_runs(one: RunRecord, other: RunRecord, split: str = "test") -> list[
 
 def _common_task(one: RunRecord, other: RunRecord, split: str) -> str:
     """The task of two runs that can be compared on this split."""
-    if one.directory.resolve() == other.directory.resolve():
-        raise UsageError(f"{one.directory} is named twice.", "Name two runs.")
+    require_two(one, other)
     for run in (one, other):
-        if not run.results:
-            raise RunError(
-                f"{run.directory} is not done.", f"Go on with it: mlzoo resume {run.directory}"
-            )
         known = list(run.results["metrics"])
         if split not in known:
             raise UsageError(
                 f"{run.directory} scored no split {split!r}.", did_you_mean(split, known)
             )
+        if split in run.results["data"].get("hidden", ()):
+            raise UsageError(f"the labels of {split} are hidden.", "Compare another split.")
     tasks = [run.results["task"] for run in (one, other)]
     if tasks[0] != tasks[1]:
         raise UsageError(
