@@ -5,13 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from mlzoo.errors import RunError
 
-Metrics = dict[str, dict[str, float | None]]  # null stands for NaN
+
+def _with_test(metrics: dict[str, dict[str, float | None]]) -> dict[str, dict[str, float | None]]:
+    if "test" not in metrics:
+        raise ValueError("no metrics of test")
+    return metrics
+
+
+Metrics = Annotated[dict[str, dict[str, float | None]], AfterValidator(_with_test)]
+"""By split, ``test`` among them; null stands for NaN."""
 
 
 class _Part(BaseModel):
@@ -75,8 +83,8 @@ class Results(_Part):
     references: dict[str, dict[str, float | None]]
     data: _Data
     published: list[dict[str, Any]] = []
-    honest: _Honest | None = None
-    weights: _Weights | None = None
+    honest: _Honest = None  # type: ignore[assignment]  # may be missing, but not null
+    weights: _Weights = None  # type: ignore[assignment]
     rescored: list[dict[str, Any]] = []
 
 

@@ -51,7 +51,9 @@ def rescore(
     from mlzoo.report.reading import read_runs
     from mlzoo.rescoring import rescore_each
 
-    installed()
+    reg = installed()
+    if evaluator and evaluator.rpartition("/")[2] not in {e.spec.name for e in reg.evaluators}:
+        reg.evaluator(evaluator)  # no run has it: says which are known
     found = read_runs(runs)
     failed = len(found.left_out)
     for left in found.left_out:

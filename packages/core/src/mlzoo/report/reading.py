@@ -71,9 +71,9 @@ def read_runs(paths: Sequence[Path]) -> FoundRuns:
         try:
             _require_usable(record)
         except MlzooError as error:
-            left_out.append(LeftOut(folder, _line(error.message), _line(error.fix)))
+            left_out.append(_left(folder, error.message, error.fix))
         except OSError as error:
-            left_out.append(LeftOut(folder, _unreadable(folder, error)))
+            left_out.append(_left(folder, _unreadable(folder, error)))
         else:
             records.append(record)
     return FoundRuns(records, left_out)
@@ -85,20 +85,24 @@ def _below(path: Path) -> tuple[list[Path], list[LeftOut]]:
 
     def tell(error: OSError) -> None:
         where = Path(str(error.filename or path))
-        problems.append(LeftOut(where, _unreadable(where, error)))
+        problems.append(_left(where, _unreadable(where, error)))
 
     try:
         if not path.exists():
-            return [], [LeftOut(path, f"{path} does not exist.")]
+            return [], [_left(path, f"{path} does not exist.")]
         if not path.is_dir():
             fix = f"Name its folder: {quote(str(path.parent))}"
-            return [], [LeftOut(path, f"{path} is a file and no run's folder.", fix)]
+            return [], [_left(path, f"{path} is a file and no run's folder.", fix)]
         found = run_folders(path, tell)
     except (OSError, ValueError) as error:  # a folder that nobody may enter, a name with a null
-        return [], [LeftOut(path, f"{path} cannot be looked into: {_why(error)}.")]
+        return [], [_left(path, f"{path} cannot be looked into: {_why(error)}.")]
     if not found and not problems:
-        problems = [LeftOut(path, f"{path} holds no run (no run.json at or below it).")]
+        problems = [_left(path, f"{path} holds no run (no run.json at or below it).")]
     return found, problems
+
+
+def _left(directory: Path, reason: str, fix: str = "") -> LeftOut:
+    return LeftOut(directory, _line(reason), _line(fix))
 
 
 def _require_usable(record: RunRecord) -> None:
@@ -118,7 +122,7 @@ def _require_usable(record: RunRecord) -> None:
         )
     if not results:
         raise RunError(
-            f"{record.directory} is not done ({_line(str(status or 'only begun'))}).",
+            f"{record.directory} is not done ({status or 'only begun'}).",
             f"Go on with it: mlzoo resume {quote(str(record.directory))}",
         )
     if record.config["model"] != results["model"]:
@@ -155,7 +159,7 @@ def _unreadable(path: Path, error: OSError) -> str:
 
 
 def _why(error: Exception) -> str:
-    return _line(str(getattr(error, "strerror", None) or error))
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _line(text: str) -> str:

@@ -114,7 +114,7 @@ def _references(groups: Sequence[Group], metric: str, unit: str) -> str:
 def _mean_references(group: Group, metric: str) -> dict[str, float]:
     """Of those that all runs have: repetitions of the data may differ in what can be reached."""
     each = [run.results["references"].get(metric, {}) for run in group.runs]
-    shared = [label for label in each[0] if all(label in one for one in each)]
+    shared = [label for label in each[0] if all(one.get(label) is not None for one in each)]
     return {label: statistics.fmean(one[label] for one in each) for label in shared}
 
 
