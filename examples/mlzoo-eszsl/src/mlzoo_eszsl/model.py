@@ -104,10 +104,16 @@ class ESZSL:
         return given
 
     def predict(self, split: str) -> dict[str, npt.NDArray[Any]]:
-        """Label and scores of the test samples: ``label`` int64 [n], ``scores`` float32 [n, classes]."""
+        """Label and scores of the test samples: ``label`` int64 [n], ``scores`` float32 [n, classes]; and
+        which classes these are, so that runs can be compared."""
         scores = self._scores(self._test)
         scores[:, np.isin(self.data.classes, self.data.seen)] -= self.penalty
-        return {"label": self.data.test.label, "scores": scores.astype(np.float32)}
+        return {
+            "label": self.data.test.label,
+            "scores": scores.astype(np.float32),
+            "classes": self.data.classes,
+            "unseen": self.data.unseen,
+        }
 
     def _scores(self, features: Matrix) -> Matrix:
         """xᵀ V s of every sample and class, float64 [n, classes]."""

@@ -37,6 +37,7 @@ COMMANDS = {
     "weights": ("mlzoo.cli.weights:weights", "Import published weights as a finished run."),
     "report": ("mlzoo.cli.report:report", "Compare runs in one table: mean, spread, published."),
     "compare": ("mlzoo.cli.compare:compare", "Test whether two runs differ by more than chance."),
+    "card": ("mlzoo.cli.card:card", "Check what models' cards claim: numbers, sources, presets."),
     "data": (
         "mlzoo.cli.data:data",
         "Look at datasets, download, verify and prepare files, write demo data.",
