@@ -34,6 +34,10 @@ class World(Protocol):
         """Ids of the classes to learn from."""
 
     @property
+    def unseen(self) -> Index:
+        """Ids of the others."""
+
+    @property
     def classes(self) -> Index:
         """Ids of all classes: the columns of the scores."""
 

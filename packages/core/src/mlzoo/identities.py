@@ -1,4 +1,4 @@
-"""Whether numbers obey what must hold among them, within what their rounding leaves open, in exact arithmetic.
+"""Whether numbers obey what must hold among them, within what rounding leaves open, in exact arithmetic.
 
 A number printed as 58.1 was at least 58.05 and at most 58.15 before it was rounded. Every kind of identity
 follows its parts up or down, so that the ends of the parts' ranges give the ends of its own: it holds if that
@@ -101,7 +101,7 @@ def _bounds(
         straddles = signed[0] <= 0 <= signed[1]
         return Fraction(0) if straddles else min(map(abs, signed)), max(map(abs, signed)), 1
     if identity.kind == "geometric-mean":
-        products = [math.prod((max(end, Fraction(0)) for end in ends)) for ends in (lows, highs)]
+        products = [math.prod(max(end, Fraction(0)) for end in ends) for ends in (lows, highs)]
         return Fraction(products[0]), Fraction(products[1]), count
     if identity.kind == "harmonic-mean":
         return _harmonic(lows), _harmonic(highs), 1

@@ -208,9 +208,9 @@ class Difference:
 
 
 def compare_scores(
+    statistic: Statistic,
     one: npt.ArrayLike,
     other: npt.ArrayLike,
-    statistic: Statistic,
     *,
     groups: npt.ArrayLike | None = None,
     resamples: int = RESAMPLES,
@@ -218,18 +218,19 @@ def compare_scores(
 ) -> Difference:
     """Whether a score of two runs differs by more than chance, and how far.
 
-    The p-value is of a paired randomisation test: if both runs are equally good, each sample's results may as
-    well be exchanged. They are, each sample with probability 1/2, and p is the share of so many exchanges
+    The p-value is of a paired randomisation test: if both runs are equally good, each sample's results may
+    as well be exchanged. They are, each sample with probability 1/2, and p is the share of so many exchanges
     (the data themselves included) whose difference is as far from 0 as the one observed. That holds for few
-    samples, too, where inverting a bootstrap would call five samples of five significant. The bounds are the
-    percentiles of a paired bootstrap, which draws samples with replacement within each group.
+    samples, too, where a p-value from a bootstrap would call five samples of five significant. The bounds
+    are the percentiles of a paired bootstrap, which draws samples with replacement within each group.
 
-    Equal samples of a group are drawn together: what they become is binomial or multinomial, which is the same
-    distribution as that of single draws, at a cost of the *distinct* samples alone. 0 and 1 make at most four.
+    Equal samples of a group are drawn together: what they become is binomial or multinomial, which is the
+    same distribution as that of single draws, at a cost of the *distinct* samples alone. 0 and 1 make at most
+    four.
 
     Args:
-        one, other: [n] or [n, d], d numbers of each sample for each run, paired.
         statistic: the score, of the means over samples (of each group, in the order of ``np.unique``).
+        one, other: [n] or [n, d], d numbers of each sample for each run, paired.
         groups: [n], of each sample; drawn samples stay in theirs. One group if not given.
         resamples: how many exchanges, and how many draws.
         seed: of both. The order of the two runs changes nothing but the sign.
@@ -241,11 +242,11 @@ def compare_scores(
     if first.shape != second.shape or not len(first):
         raise ValueError(f"scores of shape {first.shape} cannot be paired with {second.shape}")
     first, second = (each.reshape(len(each), -1) for each in (first, second))
-    label = np.zeros(len(first)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    label = np.zeros(len(first)) if groups is None else np.asarray(groups)
     swap = first.tobytes() > second.tobytes()
     if swap:
         first, second = second, first
-    cells = _Cells.of(first, second, label.reshape(-1))
+    cells = _Cells.of(first, second, np.unique(label, return_inverse=True)[1].reshape(-1))
     values = [float(each[0]) for each in cells.scores(statistic, cells.counts[None])]
     least = abs(values[1] - values[0]) - _EQUAL * max(1.0, *map(abs, values))
     random = np.random.default_rng(seed)
@@ -259,7 +260,7 @@ def compare_scores(
     low, high = np.quantile(np.concatenate(drawn), tails).tolist()
     if swap:
         values, low, high = values[::-1], -high, -low
-    return Difference(*values, low, high, (1 + far) / (1 + resamples))
+    return Difference(values[0], values[1], low, high, (1 + far) / (1 + resamples))
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,11 +277,9 @@ class _Cells:
     other: Float64
 
     @classmethod
-    def of(cls, one: Float64, other: Float64, groups: Index) -> _Cells:
+    def of(cls, one: Float64, other: Float64, groups: npt.NDArray[Any]) -> _Cells:
         width = one.shape[1]
-        rows, counts = np.unique(
-            np.column_stack([groups, one, other]), axis=0, return_counts=True
-        )
+        rows, counts = np.unique(np.column_stack([groups, one, other]), axis=0, return_counts=True)
         own = rows[:, 0].astype(np.int64)
         place = np.arange(len(own)) - np.searchsorted(own, own)  # within the group
         shape = (int(own[-1]) + 1, int(place.max()) + 1)
@@ -307,9 +306,7 @@ class _Cells:
         found = []
         for mine, theirs in ((self.one, self.other), (self.other, self.one)):
             means = self._means(own, mine)
-            found.append(
-                statistic(means if moved is None else means + self._means(moved, theirs))
-            )
+            found.append(statistic(means if moved is None else means + self._means(moved, theirs)))
         return found
 
     def exchanged(self, random: np.random.Generator, width: int) -> tuple[Index, Index]:
@@ -361,12 +358,12 @@ def require_same(one: Arrays, other: Arrays, names: Sequence[str], what: str = "
         DataError: an array is missing, or differs; says where.
     """
     for name in names:
-        if name not in one or name not in other:
-            raise DataError(
-                f"the predictions of {'one run' if name in other else 'the other run'} hold no {name!r}, by "
-                f"which {what} are paired.",
-                "An older version made them: run it again.",
-            )
+        for arrays, which in ((one, "one"), (other, "the other")):
+            if name not in arrays:
+                raise DataError(
+                    f"the predictions of {which} run hold no {name!r}, by which {what} are paired.",
+                    "An older version made them: run it again.",
+                )
         a, b = one[name], other[name]
         if a.shape != b.shape:
             shapes = f"{list(a.shape)} and {list(b.shape)}"

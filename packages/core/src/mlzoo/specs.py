@@ -183,7 +183,9 @@ class Identity:
         if not self.of or (self.kind == "difference" and len(self.of) != 2):
             raise ValueError(f"Identity of {self.metric}: {self.kind} of {self.of!r} means nothing")
         if (self.kind == "weighted-mean") != bool(self.weights):
-            raise ValueError(f"Identity of {self.metric}: a weighted-mean, and no other, has weights")
+            raise ValueError(
+                f"Identity of {self.metric}: a weighted-mean, and no other, has weights"
+            )
         for where, weights in self.weights.items():
             if len(weights) != len(self.of) or min(weights) < 0 or not sum(weights):
                 raise ValueError(

@@ -179,7 +179,7 @@ class _Predictions:
         return cls(**arrays)
 
     def correct(self) -> npt.NDArray[np.bool_]:
-        return (self.probability > 0.5) == self.label
+        return np.asarray((self.probability > 0.5) == self.label)
 
     def rows(self) -> list[npt.NDArray[np.int64]]:
         return [np.flatnonzero(self.label == label) for label in LABELS]

@@ -1,7 +1,7 @@
 """A test of two runs of the task ``confounded-classification``: McNemar's, over the samples of a split.
 
-Accuracy, the main metric, is a share of samples, of which each is right or wrong: what McNemar's exact test is
-for. It says nothing of how far the features depend on the metadata.
+Accuracy, the main metric, is a share of samples, of which each is right or wrong: what McNemar's exact test
+is for. It says nothing of how far the features depend on the metadata.
 """
 
 from __future__ import annotations

@@ -65,7 +65,6 @@ METRICS = {name: metric for each in DIRECTIONS for name, metric in _of_direction
 """Every key of ``mlzoo_multisk.evaluators.score``; a direction that a model has no embeddings for is NaN."""
 
 
-
 def _identities(direction: str) -> Iterator[Identity]:
     recalls = [f"{direction}_r{k}" for k in KS]
     mean = f"{direction}_geometric_mean"

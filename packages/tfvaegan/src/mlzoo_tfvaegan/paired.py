@@ -1,9 +1,10 @@
 """A test of two runs of the task ``zero-shot``: of the harmonic mean H, over samples within their classes.
 
-H, the main metric, is no share of samples: every class counts the same however many samples it has, and u and s
-are brought together at the end. McNemar's test over samples would follow the large classes, and the seen ones
-where there are more of them. So the answers of both runs are exchanged sample by sample (p) and samples are
-drawn within their class (bounds), and H is computed anew each time: :func:`mlzoo.paired_tests.compare_scores`.
+H, the main metric, is no share of samples: every class counts the same however many samples it has, and u and
+s are brought together at the end. McNemar's test over samples would follow the large classes, and the seen
+ones where there are more of them. So the answers of both runs are exchanged sample by sample (p) and samples
+are drawn within their class (bounds), and H is computed anew each time:
+:func:`mlzoo.paired_tests.compare_scores`.
 """
 
 from __future__ import annotations
@@ -38,20 +39,22 @@ def paired(one: Arrays, other: Arrays) -> Facts:
     label = one["label"]
     unseen = np.isin(np.unique(label), one["unseen"])  # [g]
     if unseen.all() or not unseen.any():
-        raise DataError("the split has no samples of seen or none of unseen classes: there is no H.")
+        raise DataError(
+            "the split has no samples of seen or none of unseen classes: there is no H."
+        )
     right = [_right(each) for each in (one, other)]
 
     def u(means: Float64) -> Float64:
-        return 100 * means[:, unseen, 0].mean(axis=1)
+        return np.asarray(100 * means[:, unseen, 0].mean(axis=1))
 
     def s(means: Float64) -> Float64:
-        return 100 * means[:, ~unseen, 0].mean(axis=1)
+        return np.asarray(100 * means[:, ~unseen, 0].mean(axis=1))
 
     def h(means: Float64) -> Float64:
         product, total = 2 * u(means) * s(means), u(means) + s(means)
         return np.divide(product, total, out=np.zeros_like(total), where=total > 0)
 
-    main, of_u, of_s = (compare_scores(*right, score, groups=label) for score in (h, u, s))
+    main, of_u, of_s = (compare_scores(score, *right, groups=label) for score in (h, u, s))
     samples = McNemar.of(*right)
     return {
         "test": "randomisation test of H over samples, classes counting the same",

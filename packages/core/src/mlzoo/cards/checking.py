@@ -13,7 +13,7 @@ from mlzoo.errors import MlzooError, did_you_mean
 from mlzoo.planning import dataset_config, option_set, preset_layers, repeat_option
 from mlzoo.plugins import Registered
 from mlzoo.registry import Registry
-from mlzoo.specs import DatasetSpec, EvaluatorSpec, ModelSpec
+from mlzoo.specs import DatasetSpec, EvaluatorSpec, Identity, Metric, ModelSpec
 
 KINDS = {ModelSpec: "model", DatasetSpec: "dataset", EvaluatorSpec: "evaluator"}
 
@@ -69,7 +69,8 @@ def check_entry(entry: Registered, reg: Registry) -> Card:
 def _model(entry: Registered, spec: ModelSpec, reg: Registry) -> Card:
     datasets = {each.spec.name: each for each in reg.datasets if each.spec.task == spec.task}
     findings = list(check_paper(spec.paper))
-    metrics, identities = {}, []
+    metrics: dict[str, Metric] = {}
+    identities: list[Identity] = []
     try:
         for evaluator in reg.evaluators_for(spec.task):
             metrics |= evaluator.spec.metrics
