@@ -93,11 +93,12 @@ def _f1(scores: tuple[Scores, ...], part: Section, k: int) -> Difference:
         hits, positives = means[:, 0, 0], means[:, 0, 1]
         return np.asarray(200 * hits / (k + positives))
 
-    return compare_scores(f1, *counts)
+    return compare_scores({"f1": f1}, *counts)["f1"]
 
 
 def _map(scores: tuple[Scores, ...], part: Section) -> Difference:
     """Mean AP of a section, in percent, over its tags."""
     precision = [average_precision(s[:, part.tags], part.labels, rows=part.rows) for s in scores]
     filled = ~np.isnan(precision[0])
-    return compare_scores(lambda m: 100 * m[:, 0, 0], *(each[filled] for each in precision))
+    own = (each[filled] for each in precision)
+    return compare_scores({"map": lambda means: 100 * means[:, 0, 0]}, *own)["map"]

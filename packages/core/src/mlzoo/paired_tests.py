@@ -208,15 +208,15 @@ class Difference:
 
 
 def compare_scores(
-    statistic: Statistic,
+    scores: Mapping[str, Statistic],
     one: npt.ArrayLike,
     other: npt.ArrayLike,
     *,
     groups: npt.ArrayLike | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
-) -> Difference:
-    """Whether a score of two runs differs by more than chance, and how far.
+) -> dict[str, Difference]:
+    """Whether scores of two runs differ by more than chance, and how far.
 
     The p-value is of a paired randomisation test: if both runs are equally good, each sample's results may
     as well be exchanged. They are, each sample with probability 1/2, and p is the share of so many exchanges
@@ -229,11 +229,14 @@ def compare_scores(
     four.
 
     Args:
-        statistic: the score, of the means over samples (of each group, in the order of ``np.unique``).
+        scores: by name, of the means over samples (of each group, in the order of ``np.unique``).
         one, other: [n] or [n, d], d numbers of each sample for each run, paired.
         groups: [n], of each sample; drawn samples stay in theirs. One group if not given.
-        resamples: how many exchanges, and how many draws.
+        resamples: how many exchanges, and how many draws; all scores see the same.
         seed: of both. The order of the two runs changes nothing but the sign.
+
+    Returns:
+        By the names of the scores.
 
     Raises:
         ValueError: there are no samples, or the shapes differ.
@@ -244,23 +247,44 @@ def compare_scores(
     first, second = (each.reshape(len(each), -1) for each in (first, second))
     label = np.zeros(len(first)) if groups is None else np.asarray(groups)
     swap = first.tobytes() > second.tobytes()
-    if swap:
-        first, second = second, first
-    cells = _Cells.of(first, second, np.unique(label, return_inverse=True)[1].reshape(-1))
-    values = [float(each[0]) for each in cells.scores(statistic, cells.counts[None])]
-    least = abs(values[1] - values[0]) - _EQUAL * max(1.0, *map(abs, values))
+    pair = (second, first) if swap else (first, second)
+    cells = _Cells.of(*pair, np.unique(label, return_inverse=True)[1].reshape(-1))
+    observed = _values(scores, *cells.means(cells.counts[None]))
     random = np.random.default_rng(seed)
-    far, drawn = 0, []
+    exchanged: list[list[Float64]] = []
+    drawn: list[list[Float64]] = []
     for width in cells.widths(resamples):
-        mine, theirs = cells.scores(statistic, *cells.exchanged(random, width))
-        far += int((np.abs(theirs - mine) >= least).sum())
-        mine, theirs = cells.scores(statistic, cells.redrawn(random, width))
-        drawn.append(theirs - mine)
+        found = _values(scores, *cells.means(*cells.exchanged(random, width)))
+        exchanged.append([theirs - mine for mine, theirs in found])
+        found = _values(scores, *cells.means(cells.redrawn(random, width)))
+        drawn.append([theirs - mine for mine, theirs in found])
+    differences = {}
+    for place, name in enumerate(scores):
+        parts = [np.concatenate([part[place] for part in kind]) for kind in (exchanged, drawn)]
+        differences[name] = _difference(observed[place], parts[0], parts[1], swap)
+    return differences
+
+
+def _values(
+    scores: Mapping[str, Statistic], mine: Float64, theirs: Float64
+) -> list[tuple[Float64, Float64]]:
+    """Each score of both runs, [b] each."""
+    return [(score(mine), score(theirs)) for score in scores.values()]
+
+
+def _difference(
+    observed: tuple[Float64, Float64], exchanged: Float64, drawn: Float64, swap: bool
+) -> Difference:
+    """From the values observed, and the differences of exchanges and of draws."""
+    mine, theirs = (float(each[0]) for each in observed)
+    slack = _EQUAL * max(1.0, abs(mine), abs(theirs))
+    far = int((np.abs(exchanged) >= abs(theirs - mine) - slack).sum())
     tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    low, high = np.quantile(np.concatenate(drawn), tails).tolist()
+    low, high = (0.0 if abs(end) <= slack else float(end) for end in np.quantile(drawn, tails))
+    p = (1 + far) / (1 + len(exchanged))
     if swap:
-        values, low, high = values[::-1], -high, -low
-    return Difference(values[0], values[1], low, high, (1 + far) / (1 + resamples))
+        return Difference(theirs, mine, 0.0 - high, 0.0 - low, p)
+    return Difference(mine, theirs, low, high, p)
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,18 +324,19 @@ class _Cells:
         sizes: Index = self.counts.sum(axis=1)
         return sizes
 
-    def scores(self, statistic: Statistic, own: Index, moved: Index | None = None) -> list[Float64]:
-        """The statistic of both runs, [b] each, where cells count ``own`` [b, g, m] times for their run and
-        ``moved`` times for the other."""
-        found = []
-        for mine, theirs in ((self.one, self.other), (self.other, self.one)):
-            means = self._means(own, mine)
-            found.append(statistic(means if moved is None else means + self._means(moved, theirs)))
-        return found
+    def means(self, own: Index, moved: Index | None = None) -> tuple[Float64, Float64]:
+        """Means over samples for both runs, float64 [b, g, d] each, where cells count ``own`` [b, g, m]
+        times for their run and ``moved`` times for the other."""
+        first, second = self._means(own, self.one), self._means(own, self.other)
+        if moved is None:
+            return first, second
+        return first + self._means(moved, self.other), second + self._means(moved, self.one)
 
     def exchanged(self, random: np.random.Generator, width: int) -> tuple[Index, Index]:
         """How often cells count for their own run and for the other, in ``width`` random exchanges."""
-        moved = random.binomial(self.counts, 0.5, size=(width, *self.counts.shape))
+        differs = (self.one != self.other).any(axis=2)  # exchanging others changes nothing
+        counts = np.where(differs, self.counts, 0)
+        moved = random.binomial(counts, 0.5, size=(width, *counts.shape))
         return self.counts - moved, moved
 
     def redrawn(self, random: np.random.Generator, width: int) -> Index:

@@ -47,14 +47,15 @@ def paired(one: Arrays, other: Arrays) -> Facts:
     def geometric_mean(means: Float64) -> Float64:
         return np.asarray(100 * share * np.cbrt(means[:, 0].prod(axis=1)))
 
-    main = compare_scores(geometric_mean, *found)
+    name = f"{DIRECTION}_geometric_mean"
+    main = compare_scores({name: geometric_mean}, *found)[name]
     first = McNemar.of(*(each[:, 0] for each in found))
     low, high = first.interval()
     return {
         "test": "randomisation test of R@1, R@5 and R@10, text to video, over queries",
         "p": main.p,
         "queries": len(order),
-        **main.facts(f"{DIRECTION}_geometric_mean"),
+        **main.facts(name),
         "r1_difference": share * (first.accuracies[1] - first.accuracies[0]),
         "r1_low": share * low,
         "r1_high": share * high,

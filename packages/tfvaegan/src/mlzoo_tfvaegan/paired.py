@@ -54,15 +54,16 @@ def paired(one: Arrays, other: Arrays) -> Facts:
         product, total = 2 * u(means) * s(means), u(means) + s(means)
         return np.divide(product, total, out=np.zeros_like(total), where=total > 0)
 
-    main, of_u, of_s = (compare_scores(score, *right, groups=label) for score in (h, u, s))
+    scores = {"gzsl_h": h, "gzsl_unseen": u, "gzsl_seen": s}
+    found = compare_scores(scores, *right, groups=label)
     samples = McNemar.of(*right)
     return {
         "test": "randomisation test of H over samples, classes counting the same",
-        "p": main.p,
+        "p": found["gzsl_h"].p,
         "samples": samples.samples,
-        **main.facts("gzsl_h"),
-        **of_u.further("gzsl_unseen"),
-        **of_s.further("gzsl_seen"),
+        **found["gzsl_h"].facts("gzsl_h"),
+        **found["gzsl_unseen"].further("gzsl_unseen"),
+        **found["gzsl_seen"].further("gzsl_seen"),
         "only_one_right": samples.only_one,
         "only_other_right": samples.only_other,
         "p_mcnemar": samples.exact,
