@@ -25,6 +25,7 @@ from mlzoo.identities import disagreements
 from mlzoo.plugins import Registered
 from mlzoo.progress import Progress
 from mlzoo.registry import registry, resolve
+from mlzoo.report.paired import paired_test
 from mlzoo.run_directory import RunRecord
 from mlzoo.specs import DatasetSpec, ModelSpec, refs_of
 
@@ -135,6 +136,17 @@ def check_eval_equals_results(result: Result) -> None:
     """Scoring the checkpoint again gives results.json's numbers."""
     again = evaluate(result.directory, device="cpu")
     assert same(again, result.metrics), f"scored again: {again}, in results.json: {result.metrics}"
+
+
+def check_paired(entry: Registered, result: Result) -> None:
+    """The task's paired tests read what the model predicts, and tell no run from itself."""
+    record, hidden = RunRecord(result.directory), result.results["data"]["hidden"]
+    tests = [each for each in registry().evaluators_for(entry.spec.task) if each.spec.paired]
+    for split in result.metrics:
+        if split.partition("@")[0] not in hidden:
+            for test in tests:
+                p = paired_test(test, record, record, split).p
+                assert p > 0.99, f"{test.spec.name} tells {entry.spec.name} from itself, p = {p}"
 
 
 def check_resume_is_exact(entry: Registered, straight: Result, out: Path) -> None:
@@ -296,6 +308,9 @@ class ContractSuite:
 
     def test_eval_equals_results(self, smoke: Result) -> None:
         check_eval_equals_results(smoke)
+
+    def test_paired_tests_tell_no_run_from_itself(self, model: Registered, smoke: Result) -> None:
+        check_paired(model, smoke)
 
     def test_resume_is_bit_equal(self, model: Registered, smoke: Result, tmp_path: Path) -> None:
         check_resume_is_exact(model, smoke, tmp_path)

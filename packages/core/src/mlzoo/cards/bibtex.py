@@ -8,6 +8,7 @@ import unicodedata
 _START = re.compile(r"\s*@\s*\w+\s*\{\s*[^\s,{}=\"]+\s*")
 _NAME = re.compile(r"[\s,]*([A-Za-z][\w-]*)\s*=\s*")
 _BARE = re.compile(r"[^\s,{}#\"=]+")
+_JOIN, _END = re.compile(r"\s*#\s*"), re.compile(r"\s*[,}]")
 _COMMAND = re.compile(r"\\[A-Za-z]+\*?\s*|\\.")
 
 
@@ -25,7 +26,7 @@ def bibtex_fields(text: str) -> dict[str, str]:
     while name := _NAME.match(text, at):
         value, at = _value(text, name.end(), name[1])
         fields[name[1].lower()] = value
-        if not re.compile(r"\s*[,}]").match(text, at):
+        if text[at:].strip() and not _END.match(text, at):
             raise ValueError(f"there is no comma behind {name[1]}")
     if not re.fullmatch(r"[\s,]*\}\s*", text[at:]):
         rest = " ".join(text[at:].split())[:30]
@@ -45,7 +46,7 @@ def _value(text: str, at: int, name: str) -> tuple[str, int]:
     while True:
         piece, at = _piece(text, at, name)
         pieces.append(piece)
-        joined = re.compile(r"\s*#\s*").match(text, at)
+        joined = _JOIN.match(text, at)
         if not joined:
             return " ".join("".join(pieces).split()), at
         at = joined.end()

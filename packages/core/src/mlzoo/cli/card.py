@@ -34,8 +34,8 @@ def check(names: tuple[str, ...], as_json: bool) -> None:
 
     reg = registry()  # not installed(): what is broken is among the findings
     if names:
-        entries = dict.fromkeys(find_entry(reg, name) for name in names)
-        cards, broken = [check_entry(entry, reg) for entry in entries], []
+        wanted = dict.fromkeys(names)  # each once
+        cards, broken = [check_entry(find_entry(reg, name), reg) for name in wanted], []
     else:
         cards, broken = list(check_cards(reg)), _broken(reg)
     errors = len(broken) + sum(len(each.of_level("error")) for each in cards)
@@ -48,7 +48,7 @@ def check(names: tuple[str, ...], as_json: bool) -> None:
             _say("error", failure["plugin"], failure["reason"], failure["fix"])
         for each in cards:
             _show(each)
-        click.echo(f"{len(cards)} cards, errors {errors}, warnings {warnings}")
+        click.echo(f"cards {len(cards)}, errors {errors}, warnings {warnings}")
     if errors:
         raise click.exceptions.Exit(1)
 
