@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mlzoo import DatasetSpec, EvaluatorSpec, ModelSpec, Paper, hookimpl
 from mlzoo_biam.baselines.cards import baselines
-from mlzoo_biam.metric_specs import METRICS, POOLED_METRICS
+from mlzoo_biam.metric_specs import IDENTITIES, METRICS, POOLED_METRICS
 from mlzoo_biam.nus_wide.spec import nus_wide
 from mlzoo_biam.open_images.spec import open_images
 from mlzoo_biam.presets import presets
@@ -86,6 +86,8 @@ def mlzoo_evaluators() -> Iterator[EvaluatorSpec]:
             "per-tag": "mlzoo_biam.evaluators:per_tag",
             "at-k": "mlzoo_biam.evaluators:at_k_table",
         },
+        paired="mlzoo_biam.paired:paired",
+        identities=IDENTITIES,
     )
     yield EvaluatorSpec(
         name="pooled",

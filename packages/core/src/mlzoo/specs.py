@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 Ref: TypeAlias = str
 """``"package.module:attribute"``, imported when it is needed and not before."""
@@ -21,6 +21,11 @@ Selection: TypeAlias = Literal["val", "last", "test"]
 Role: TypeAlias = Literal["needed", "optional", "raw", "made"]
 """Of a file: a run needs it; a run uses it if it is there; ``prepare`` alone reads it; a run needs it, and
 ``prepare`` makes it."""
+
+IdentityKind: TypeAlias = Literal[
+    "harmonic-mean", "geometric-mean", "mean", "weighted-mean", "difference", "at-least"
+]
+"""How a metric follows from others."""
 
 IMPORTED = "imported"
 """In place of a rule, for weights that were not trained here (``mlzoo weights import``)."""
@@ -70,6 +75,11 @@ class Published:
     ``imported`` for a number that published weights themselves give.
     ``options`` are those under which it was reached, where that is not the dataset's preset, e.g.
     ``{"features": "finetuned"}``.
+
+    ``beside`` are numbers that the source prints with it and that are no metrics, such as the precision and
+    the recall that an F1 is made of: ``mlzoo card check`` holds them against an :class:`Identity`.
+    ``inconsistent`` says why the number does not obey one, where the source itself prints it so; a number
+    that does not obey and says nothing is an error of the card.
     """
 
     dataset: str
@@ -81,6 +91,8 @@ class Published:
     tolerance: float
     split: str = "test"
     options: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, float] = field(default_factory=dict)
+    inconsistent: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +156,43 @@ class Metric:
     unit: str = ""
     main: bool = False
     detail: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What a metric must be, given other numbers of the same evaluation.
+
+    Attributes:
+        metric: the one that follows from the others.
+        kind: how: a ``harmonic-mean``, ``geometric-mean``, ``mean`` or ``weighted-mean`` of them, the
+            absolute ``difference`` of two, or ``at-least`` as high as each of them.
+        of: metrics of the task, or names of ``Published.beside``.
+        weights: of a weighted mean, by ``dataset/split``, one for each of ``of``, such as the samples of
+            each part. Of other splits the identity says nothing.
+    """
+
+    metric: str
+    kind: IdentityKind
+    of: tuple[str, ...]
+    weights: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(IdentityKind):
+            known = ", ".join(get_args(IdentityKind))
+            raise ValueError(f"Identity kind must be one of {known}, got {self.kind!r}")
+        if not self.of or (self.kind == "difference" and len(self.of) != 2):
+            raise ValueError(f"Identity of {self.metric}: {self.kind} of {self.of!r} means nothing")
+        if (self.kind == "weighted-mean") != bool(self.weights):
+            raise ValueError(
+                f"Identity of {self.metric}: a weighted-mean, and no other, has weights"
+            )
+        for where, weights in self.weights.items():
+            if len(weights) != len(self.of) or min(weights) < 0 or not sum(weights):
+                raise ValueError(
+                    f"Identity of {self.metric}: weights of {where} must be {len(self.of)} numbers that "
+                    f"are not negative, got {weights!r}"
+                )
+        object.__setattr__(self, "weights", MappingProxyType(dict(self.weights)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -310,6 +359,8 @@ class EvaluatorSpec:
             str]`` of two runs' predictions of one split, for ``mlzoo compare RUN RUN``: a test of whether
             they differ by more than chance. It pairs what belongs together itself, and returns ``test``,
             its name, ``p``, its p-value, and what else it says in finite numbers or text.
+        identities: what its metrics must obey among themselves, whoever reports them: ``mlzoo card check``
+            holds published numbers against them, the contract suite those of a run.
         version: raised whenever a value may change.
     """
 
@@ -320,6 +371,7 @@ class EvaluatorSpec:
     metrics: Mapping[str, Metric]
     tables: Mapping[str, Ref] = field(default_factory=dict)
     paired: Ref | None = None
+    identities: tuple[Identity, ...] = ()
     version: str = "1"
 
     def __post_init__(self) -> None:
@@ -329,6 +381,11 @@ class EvaluatorSpec:
         _check_ref(self, **{f"tables[{name!r}]": ref for name, ref in self.tables.items()})
         if not self.metrics:
             raise ValueError("EvaluatorSpec metrics must name at least one metric")
+        for identity in self.identities:
+            if identity.metric not in self.metrics:
+                raise ValueError(
+                    f"EvaluatorSpec identities speak of {identity.metric!r}, which is no metric of its"
+                )
         object.__setattr__(self, "metrics", MappingProxyType(dict(self.metrics)))
         object.__setattr__(self, "tables", MappingProxyType(dict(self.tables)))
 

@@ -9,7 +9,7 @@ from mlzoo import DatasetSpec, EvaluatorSpec, ModelSpec, Paper, hookimpl
 from mlzoo_imagecode.baselines.cards import baselines
 from mlzoo_imagecode.cross.cards import cross_encoders
 from mlzoo_imagecode.imagecode.spec import imagecode, imagecode_simple
-from mlzoo_imagecode.metric_specs import METRICS, PHENOMENA_METRICS
+from mlzoo_imagecode.metric_specs import IDENTITIES, METRICS, PHENOMENA_METRICS
 from mlzoo_imagecode.presets import imagecode_presets
 from mlzoo_imagecode.published import published
 
@@ -94,6 +94,7 @@ def mlzoo_evaluators() -> Iterator[EvaluatorSpec]:
             "examples": "mlzoo_imagecode.tables:examples",
         },
         paired="mlzoo_imagecode.scores.mcnemar:paired",
+        identities=IDENTITIES,
     )
     yield EvaluatorSpec(
         name="phenomena",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlzoo import DataFile, DatasetSpec, EvaluatorSpec, ModelSpec, Paper, hookimpl
-from mlzoo_mdn.metrics import METRICS
+from mlzoo_mdn.metrics import IDENTITIES, METRICS
 
 TASK = "confounded-classification"
 
@@ -141,5 +141,7 @@ def mlzoo_evaluators() -> Iterator[EvaluatorSpec]:
         task=TASK,
         score="mlzoo_mdn.evaluators:score",
         metrics=METRICS,
+        paired="mlzoo_mdn.paired:paired",
+        identities=IDENTITIES,
         version="1",
     )

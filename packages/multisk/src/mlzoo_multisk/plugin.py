@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mlzoo import DatasetSpec, EvaluatorSpec, ModelSpec, Paper, hookimpl
 from mlzoo_multisk.baselines.cards import baselines
 from mlzoo_multisk.howto100m.spec import howto100m
-from mlzoo_multisk.metric_specs import ANCHOR_METRICS, METRICS
+from mlzoo_multisk.metric_specs import ANCHOR_METRICS, IDENTITIES, METRICS
 from mlzoo_multisk.msrvtt.spec import msrvtt
 from mlzoo_multisk.presets import everything_at_once_presets, multisk_presets
 from mlzoo_multisk.published import published
@@ -124,6 +124,8 @@ def mlzoo_evaluators() -> Iterator[EvaluatorSpec]:
             "directions": "mlzoo_multisk.evaluators:directions",
             "examples": "mlzoo_multisk.evaluators:examples",
         },
+        paired="mlzoo_multisk.paired:paired",
+        identities=IDENTITIES,
     )
     yield EvaluatorSpec(
         name="anchors",

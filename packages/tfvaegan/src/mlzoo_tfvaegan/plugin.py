@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlzoo import DataFile, DatasetSpec, EvaluatorSpec, ModelSpec, Paper, hookimpl
-from mlzoo_tfvaegan.metrics import METRICS
+from mlzoo_tfvaegan.metrics import IDENTITIES, METRICS
 from mlzoo_tfvaegan.presets import presets
 from mlzoo_tfvaegan.published import published
 
@@ -150,6 +150,8 @@ def mlzoo_evaluators() -> Iterator[EvaluatorSpec]:
         score="mlzoo_tfvaegan.evaluators:score",
         metrics=METRICS,
         tables={"per-class": "mlzoo_tfvaegan.evaluators:per_class"},
+        paired="mlzoo_tfvaegan.paired:paired",
+        identities=IDENTITIES,
     )
 
 

@@ -41,6 +41,7 @@ COMMANDS = {
         "What differs between two runs, and whether by more than chance.",
     ),
     "rescore": ("mlzoo.cli.rescore:rescore", "Score runs again from their stored predictions."),
+    "card": ("mlzoo.cli.card:card", "Check what models' cards claim: numbers, sources, presets."),
     "data": (
         "mlzoo.cli.data:data",
         "Look at datasets, download, verify and prepare files, write demo data.",
