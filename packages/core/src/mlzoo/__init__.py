@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from mlzoo.hookspecs import hookimpl
     from mlzoo.rescoring import rescore
+    from mlzoo.reproduction import Reproduction, reproduce
     from mlzoo.run_directory import RunRecord
     from mlzoo.runs import Run
     from mlzoo.specs import (
@@ -51,6 +52,7 @@ _HOMES = {
     "ModelSpec": "mlzoo.specs",
     "Paper": "mlzoo.specs",
     "Published": "mlzoo.specs",
+    "Reproduction": "mlzoo.reproduction",
     "Result": "mlzoo.experiment",
     "Run": "mlzoo.runs",
     "RunRecord": "mlzoo.run_directory",
@@ -61,6 +63,7 @@ _HOMES = {
     "load_dataset": "mlzoo.experiment",
     "predict": "mlzoo.experiment",
     "rescore": "mlzoo.rescoring",
+    "reproduce": "mlzoo.reproduction",
     "resume": "mlzoo.experiment",
     "run": "mlzoo.experiment",
 }
@@ -106,6 +109,7 @@ __all__ = [
     "ModelSpec",
     "Paper",
     "Published",
+    "Reproduction",
     "Result",
     "Run",
     "RunRecord",
@@ -119,6 +123,7 @@ __all__ = [
     "models",
     "predict",
     "rescore",
+    "reproduce",
     "resume",
     "run",
 ]

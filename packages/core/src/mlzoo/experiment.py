@@ -131,6 +131,24 @@ def execute(
     return _result(*started(ready, out, settings))
 
 
+def go_on(
+    plan: Plan,
+    directory: Path,
+    *,
+    machine: Machine,
+    settings: Settings,
+    data: TaskData | None = None,
+) -> Result:
+    """Go on with an unfinished run of this very plan, compiled as it began and, if no device is named, on its
+    own. ``data`` is as in :func:`execute`.
+    """
+    record = RunRecord(directory)
+    facts = record.info
+    device = facts.get("device", "auto") if machine.device == "auto" else machine.device
+    machine = Machine(device, machine.devices, bool(facts.get("compile")))
+    return _result(*continued(record, plan, machine, settings, data))
+
+
 def _execute_in_job(
     plan: Plan, out: Path, machine: Machine, settings: Settings
 ) -> str | Interrupted:
@@ -383,6 +401,7 @@ __all__ = [
     "Result",
     "evaluate",
     "execute",
+    "go_on",
     "import_weights",
     "load_dataset",
     "predict",

@@ -182,6 +182,18 @@ def locked(directory: Path) -> Iterator[None]:
         yield
 
 
+def is_in_use(directory: Path) -> bool:
+    """Whether a process holds the folder of a run (:func:`locked`) now."""
+    try:
+        with (directory / ".lock").open("r+b") as file:
+            take_lock(file.fileno())
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 @contextmanager
 def removed_unless_begun(directory: Path) -> Iterator[None]:
     """A new folder is a run as soon as it has a ``run.json``; after an error before that it goes."""

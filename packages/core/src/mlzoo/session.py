@@ -147,9 +147,15 @@ def started(ready: Ready, out: Path, settings: Settings) -> Kept:
         return _train(ready, directory, info, settings)
 
 
-def continued(record: RunRecord, plan: Plan, machine: Machine, settings: Settings) -> Kept:
-    """Train on in the folder of an earlier run."""
-    data = plan.load_data()
+def continued(
+    record: RunRecord,
+    plan: Plan,
+    machine: Machine,
+    settings: Settings,
+    data: TaskData | None = None,
+) -> Kept:
+    """Train on in the folder of an earlier run; ``data`` spares loading them."""
+    data = plan.load_data() if data is None else data
     require_same_data(record, data)
     ready = prepare(plan, data, machine)
     with _by_main(ready.accelerator, locked(record.directory)):

@@ -32,6 +32,10 @@ COMMANDS = {
     "info": ("mlzoo.cli.info:info", "All about one model, dataset or evaluator."),
     "run": ("mlzoo.cli.run:run", "Train and score a model."),
     "resume": ("mlzoo.cli.resume:resume", "Go on with an interrupted run, exactly."),
+    "reproduce": (
+        "mlzoo.cli.reproduce:reproduce",
+        "Judge a model's published numbers by several runs.",
+    ),
     "eval": ("mlzoo.cli.eval:evaluate", "Score a finished run again from its checkpoint."),
     "predict": ("mlzoo.cli.predict:predict", "Predict new inputs with a finished run, as csv."),
     "weights": ("mlzoo.cli.weights:weights", "Import published weights as a finished run."),
