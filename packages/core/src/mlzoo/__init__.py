@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlzoo.config import Config
-    from mlzoo.contracts import Finding, Model, TaskData
+    from mlzoo.contracts import Finding, Model, OnnxNetwork, TaskData
     from mlzoo.errors import MlzooError
     from mlzoo.experiment import (
         Result,
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         resume,
         run,
     )
+    from mlzoo.export.exporting import Exported, export_run
     from mlzoo.hookspecs import hookimpl
     from mlzoo.run_directory import RunRecord
     from mlzoo.runs import Run
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         EvaluatorSpec,
         Metric,
         ModelSpec,
+        MtebTask,
         Paper,
         Published,
     )
@@ -41,11 +43,14 @@ _HOMES = {
     "DataFile": "mlzoo.specs",
     "DatasetSpec": "mlzoo.specs",
     "EvaluatorSpec": "mlzoo.specs",
+    "Exported": "mlzoo.export.exporting",
     "Finding": "mlzoo.contracts",
     "Metric": "mlzoo.specs",
     "MlzooError": "mlzoo.errors",
     "Model": "mlzoo.contracts",
     "ModelSpec": "mlzoo.specs",
+    "MtebTask": "mlzoo.specs",
+    "OnnxNetwork": "mlzoo.contracts",
     "Paper": "mlzoo.specs",
     "Published": "mlzoo.specs",
     "Result": "mlzoo.experiment",
@@ -53,6 +58,7 @@ _HOMES = {
     "RunRecord": "mlzoo.run_directory",
     "TaskData": "mlzoo.contracts",
     "evaluate": "mlzoo.experiment",
+    "export_run": "mlzoo.export.exporting",
     "hookimpl": "mlzoo.hookspecs",
     "import_weights": "mlzoo.experiment",
     "load_dataset": "mlzoo.experiment",
@@ -94,11 +100,14 @@ __all__ = [
     "DataFile",
     "DatasetSpec",
     "EvaluatorSpec",
+    "Exported",
     "Finding",
     "Metric",
     "MlzooError",
     "Model",
     "ModelSpec",
+    "MtebTask",
+    "OnnxNetwork",
     "Paper",
     "Published",
     "Result",
@@ -108,6 +117,7 @@ __all__ = [
     "datasets",
     "evaluate",
     "evaluators",
+    "export_run",
     "hookimpl",
     "import_weights",
     "load_dataset",
