@@ -163,7 +163,7 @@ FLOORS = [
     {"runs", "scoring"},
     {"report", "search"},
     {"session"},
-    {"importing"},
+    {"importing", "export"},
     {"experiment", "faults"},
     {"seeds"},
     {"cli", "testing"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlzoo.specs import Metric
+from mlzoo.specs import Metric, MtebTask
 
 SINGLE = ("t2v", "v2t", "t2a", "a2t", "v2a", "a2v")
 AVERAGED = ("t2v+a", "v+a2t", "v2t+a", "t+a2v", "a2t+v", "t+v2a")
@@ -60,6 +60,18 @@ def _of_direction(direction: str) -> dict[str, Metric]:
 
 METRICS = {name: metric for each in DIRECTIONS for name, metric in _of_direction(each).items()}
 """Every key of ``mlzoo_multisk.evaluators.score``; a direction that a model has no embeddings for is NaN."""
+
+MTEB = tuple(
+    MtebTask(
+        type="Any2AnyRetrieval",
+        main=f"{direction}_r1",
+        scores={f"{direction}_r{k}": f"recall_at_{k}" for k in KS},
+        languages=("eng-Latn",),
+        suffix=direction,
+    )
+    for direction in DIRECTIONS
+)
+"""One task a direction: a query has one right answer, so that R@k is recall at k."""
 
 ANCHOR_METRICS = {
     "anchor_marginal_error": Metric(

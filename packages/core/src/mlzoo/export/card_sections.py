@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any
 
 from mlzoo.export.markdown import bullets, code, fenced, link, plain, table
-from mlzoo.export.provenance import FinishedRun
+from mlzoo.export.provenance import FinishedRun, compact
 from mlzoo.files import json_text
 from mlzoo.planning import option_set
 from mlzoo.report.numbers import format_metric, reference_text
@@ -47,7 +47,7 @@ def _citation(run: FinishedRun) -> Iterator[str]:
         f"{link(paper.url)}"
     )
     if paper.official_code:
-        yield f"The authors' code: {link(paper.official_code)}. This is another implementation."
+        yield f"The authors' own code: {link(paper.official_code)}"
     yield fenced(paper.bibtex, "bibtex")
 
 
@@ -92,7 +92,7 @@ def _options(run: FinishedRun) -> Iterator[str]:
 
 
 def _json(value: Any) -> str:
-    return json_text(value).replace("\n", " ") if value is not None else "none"
+    return compact(value) if value is not None else "none"
 
 
 def _results(run: FinishedRun) -> Iterator[str]:
@@ -185,7 +185,7 @@ def _data(run: FinishedRun) -> Iterator[str]:
     yield bullets(items)
     described = {k: v for k, v in run.record.info.get("data", {}).items() if k != "fingerprint"}
     if described:
-        yield fenced(json_text(described), "json")
+        yield fenced("\n".join(f"{name}: {_json(value)}" for name, value in described.items()))
 
 
 def _environment(run: FinishedRun) -> Iterator[str]:
@@ -240,7 +240,7 @@ def _limits(run: FinishedRun) -> Iterator[str]:
     elif run.plan.model.deterministic:
         yield "Nothing in the model is drawn at random: other seeds give the same numbers."
     else:
-        yield "One seed: these numbers have no spread, and agree with a published one at most by chance."
+        yield "One seed: these numbers have no spread. Whether they reach a published one, several seeds tell."
     if data["limited"]:
         yield f"Made on limited data ({code('limit')} {plain(config.get('limit'))}): a try, not a result."
     if data.get("incomparable"):

@@ -105,6 +105,8 @@ def _require_contract(network: object, who: str) -> None:
         raise PluginError(f"{who} returned {type(network).__name__} instead of an OnnxNetwork.")
     if not network.inputs or not network.outputs:
         raise PluginError(f"{who} names no inputs or no outputs.")
+    if twice := set(network.inputs) & set(network.outputs):
+        raise PluginError(f"{who} names both an input and an output {sorted(twice)[0]!r}.")
     if unknown := set(network.axes) - set(network.inputs):
         raise PluginError(f"{who} names axes of {sorted(unknown)}, which are no inputs.")
     sizes: Sizes = {}
@@ -130,7 +132,7 @@ def _exported(network: OnnxNetwork, who: str) -> Any:
     try:
         with _quiet():
             program = torch.export.export(
-                network.network, arguments, dynamic_shapes=shapes, strict=True
+                network.network, arguments, dynamic_shapes=shapes, strict=False
             )
             made = torch.onnx.export(
                 program,

@@ -53,7 +53,7 @@ def write_all(files: Mapping[Path, bytes]) -> None:
     made: list[Path] = []
     try:
         for path in files:
-            made += _make_folders(path.parent)
+            _make_folders(path.parent, made)
         with ExitStack() as stack:
             opened = [stack.enter_context(atomic_write(path)) for path in files]
             for file, content in zip(opened, files.values(), strict=True):
@@ -68,12 +68,11 @@ def write_all(files: Mapping[Path, bytes]) -> None:
         raise
 
 
-def _make_folders(folder: Path) -> list[Path]:
-    """Those that were missing, from above."""
-    missing = [each for each in (folder, *folder.parents) if not each.exists()][::-1]
-    for each in missing:
+def _make_folders(folder: Path, made: list[Path]) -> None:
+    """Those that are missing, from above; ``made`` gets each as soon as it is there."""
+    for each in [each for each in (folder, *folder.parents) if not each.exists()][::-1]:
         try:
             each.mkdir()
         except OSError as error:
             raise RunError(f"cannot make {each}: {error.strerror or error}.") from error
-    return missing
+        made.append(each)
