@@ -173,7 +173,7 @@ FLOORS = [
     {"runs", "scoring", "cards", "restarting", "following", "claim_plans"},
     {"report", "search", "displays", "cluster"},
     {"session"},
-    {"importing", "rescoring"},
+    {"importing", "rescoring", "export"},
     {"experiment", "faults"},
     {"seeds"},
     {"reproduction"},

@@ -53,6 +53,7 @@ def mlzoo_models() -> Iterator[ModelSpec]:
         predict="mlzoo_biam.predict:predict",
         predict_config="mlzoo_biam.predict_config:PredictOptions",
         weights="mlzoo_biam.weights:import_weights",
+        onnx="mlzoo_biam.onnx:network",
     )
     yield from baselines(TASK)
 

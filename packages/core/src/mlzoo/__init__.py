@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlzoo.config import Config
-    from mlzoo.contracts import Finding, Model, TaskData
+    from mlzoo.contracts import Finding, Model, OnnxNetwork, TaskData
     from mlzoo.errors import MlzooError
     from mlzoo.experiment import (
         Result,
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
         resume,
         run,
     )
+    from mlzoo.export.exporting import Exported, export_run
     from mlzoo.hookspecs import hookimpl
-    from mlzoo.rescoring import rescore
     from mlzoo.reproduction import Reproduction, reproduce
+    from mlzoo.rescoring import rescore
     from mlzoo.run_directory import RunRecord
     from mlzoo.runs import Run
     from mlzoo.specs import (
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         Identity,
         Metric,
         ModelSpec,
+        MtebTask,
         Paper,
         Published,
     )
@@ -44,12 +46,15 @@ _HOMES = {
     "DataFile": "mlzoo.specs",
     "DatasetSpec": "mlzoo.specs",
     "EvaluatorSpec": "mlzoo.specs",
+    "Exported": "mlzoo.export.exporting",
     "Finding": "mlzoo.contracts",
     "Identity": "mlzoo.specs",
     "Metric": "mlzoo.specs",
     "MlzooError": "mlzoo.errors",
     "Model": "mlzoo.contracts",
     "ModelSpec": "mlzoo.specs",
+    "MtebTask": "mlzoo.specs",
+    "OnnxNetwork": "mlzoo.contracts",
     "Paper": "mlzoo.specs",
     "Published": "mlzoo.specs",
     "Reproduction": "mlzoo.reproduction",
@@ -58,6 +63,7 @@ _HOMES = {
     "RunRecord": "mlzoo.run_directory",
     "TaskData": "mlzoo.contracts",
     "evaluate": "mlzoo.experiment",
+    "export_run": "mlzoo.export.exporting",
     "hookimpl": "mlzoo.hookspecs",
     "import_weights": "mlzoo.experiment",
     "load_dataset": "mlzoo.experiment",
@@ -101,12 +107,15 @@ __all__ = [
     "DataFile",
     "DatasetSpec",
     "EvaluatorSpec",
+    "Exported",
     "Finding",
     "Identity",
     "Metric",
     "MlzooError",
     "Model",
     "ModelSpec",
+    "MtebTask",
+    "OnnxNetwork",
     "Paper",
     "Published",
     "Reproduction",
@@ -117,13 +126,14 @@ __all__ = [
     "datasets",
     "evaluate",
     "evaluators",
+    "export_run",
     "hookimpl",
     "import_weights",
     "load_dataset",
     "models",
     "predict",
-    "rescore",
     "reproduce",
+    "rescore",
     "resume",
     "run",
 ]

@@ -196,6 +196,30 @@ class Identity:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MtebTask:
+    """How some metrics of an evaluator are called in a results file of MTEB, the embedding benchmark.
+
+    Attributes:
+        type: the kind of task in MTEB's words, e.g. ``"Any2AnyRetrieval"``.
+        main: the metric of ours that becomes ``main_score``.
+        scores: MTEB's names by ours, e.g. ``{"t2v_r1": "recall_at_1"}``; holds ``main``.
+        languages: as MTEB writes them, e.g. ``("eng-Latn",)``.
+        suffix: what the dataset's name gets to make the task's, where an evaluator has several tasks.
+    """
+
+    type: str
+    main: str
+    scores: Mapping[str, str]
+    languages: tuple[str, ...]
+    suffix: str = ""
+
+    def __post_init__(self) -> None:
+        if self.main not in self.scores:
+            raise ValueError(f"MtebTask scores must hold the main metric {self.main!r}")
+        object.__setattr__(self, "scores", MappingProxyType(dict(self.scores)))
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetSpec:
     """A dataset of one task.
 
@@ -296,6 +320,10 @@ class ModelSpec:
             ``data``, with the weights of a file that others have published, all of them or none, and
             returns facts of the file (JSON values). It raises CheckpointError or DataError with the
             keys that are missing, unknown or mis-shaped. The file is hostile.
+        onnx: Ref ``(model: Model, data: TaskData) -> OnnxNetwork`` for ``mlzoo export RUN --to onnx``:
+            what maps features to scores or embeddings, as one network with example inputs, see
+            :class:`mlzoo.OnnxNetwork`. The model has its selected weights and is on the CPU. It raises
+            UsageError where the model has such a network under other options alone.
         deterministic: nothing in it is drawn at random: every seed gives the same weights.
         budget: one line of measured time and memory.
     """
@@ -314,6 +342,7 @@ class ModelSpec:
     predict_config: Ref | None = None
     predict_without_inputs: bool = False
     weights: Ref | None = None
+    onnx: Ref | None = None
     deterministic: bool = False
     budget: str = ""
 
@@ -326,6 +355,7 @@ class ModelSpec:
             predict=self.predict,
             predict_config=self.predict_config,
             weights=self.weights,
+            onnx=self.onnx,
         )
         if self.predict_config is not None and self.predict is None:
             raise ValueError("ModelSpec predict_config needs a predict")
@@ -361,6 +391,7 @@ class EvaluatorSpec:
             its name, ``p``, its p-value, and what else it says in finite numbers or text.
         identities: what its metrics must obey among themselves, whoever reports them: ``mlzoo card check``
             holds published numbers against them, the contract suite those of a run.
+        mteb: tasks of MTEB's kind that its metrics are numbers of, for ``mlzoo export RUN --to mteb-json``.
         version: raised whenever a value may change.
     """
 
@@ -372,6 +403,7 @@ class EvaluatorSpec:
     tables: Mapping[str, Ref] = field(default_factory=dict)
     paired: Ref | None = None
     identities: tuple[Identity, ...] = ()
+    mteb: tuple[MtebTask, ...] = ()
     version: str = "1"
 
     def __post_init__(self) -> None:
@@ -386,6 +418,9 @@ class EvaluatorSpec:
                 raise ValueError(
                     f"EvaluatorSpec identities speak of {identity.metric!r}, which is no metric of its"
                 )
+        unknown = {name for each in self.mteb for name in each.scores} - set(self.metrics)
+        if unknown:
+            raise ValueError(f"EvaluatorSpec mteb names unknown metrics {sorted(unknown)}")
         object.__setattr__(self, "metrics", MappingProxyType(dict(self.metrics)))
         object.__setattr__(self, "tables", MappingProxyType(dict(self.tables)))
 
@@ -397,7 +432,7 @@ def refs_of(spec: Spec) -> Iterator[tuple[str, Ref]]:
     """Every Ref of a spec with the name of its field."""
     prepared = ("prepare", "prepare_config", "download", "download_config")
     datasets = ("load", "config", *prepared, "doctor", "stats", "demo")
-    models = ("factory", "predict", "predict_config", "weights")
+    models = ("factory", "predict", "predict_config", "weights", "onnx")
     for name in (*datasets, *models, "score", "paired"):
         ref = getattr(spec, name, None)
         if ref is not None:

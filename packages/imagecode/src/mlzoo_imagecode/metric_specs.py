@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlzoo.specs import Identity, Metric
+from mlzoo.specs import Identity, Metric, MtebTask
 
 TAGS = ("con", "v", "n", "neg", "s", "q", "col", "cor", "t", "img")
 """Phenomena, by the letters of the published annotations."""
@@ -67,6 +67,14 @@ IDENTITIES = (
     ),
 )
 """What the metrics obey."""
+
+MTEB = MtebTask(
+    type="Compositionality",
+    main=MAIN,
+    scores={MAIN: "accuracy", "accuracy_video": "accuracy_video", "accuracy_static": "accuracy_static"},
+    languages=("eng-Latn",),
+)
+"""The choice of an image among those of its set; MTEB calls the share of right ones accuracy."""
 
 PHENOMENA_METRICS = {
     f"accuracy_{tag}": Metric(

@@ -88,6 +88,7 @@ def mlzoo_models() -> Iterator[ModelSpec]:
             "comparison": "mlzoo_mdn.figures:comparison",
         },
         predict="mlzoo_mdn.predict:predict",
+        onnx="mlzoo_mdn.onnx:network",
         budget="preset synthetic: about 20 s and 0.7 GB a seed on two CPU cores",
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from mlzoo.specs import Identity, Metric
+from mlzoo.specs import Identity, Metric, MtebTask
 
 SINGLE = ("t2v", "v2t", "t2a", "a2t", "v2a", "a2v")
 AVERAGED = ("t2v+a", "v+a2t", "v2t+a", "t+a2v", "a2t+v", "t+v2a")
@@ -75,6 +75,18 @@ def _identities(direction: str) -> Iterator[Identity]:
 
 IDENTITIES = tuple(identity for each in DIRECTIONS for identity in _identities(each))
 """What the metrics obey: recall never falls with K, and the geometric mean is one."""
+
+MTEB = tuple(
+    MtebTask(
+        type="Any2AnyRetrieval",
+        main=f"{direction}_r1",
+        scores={f"{direction}_r{k}": f"recall_at_{k}" for k in KS},
+        languages=("eng-Latn",),
+        suffix=direction,
+    )
+    for direction in DIRECTIONS
+)
+"""One task a direction: a query has one right answer, so that R@k is recall at k."""
 
 ANCHOR_METRICS = {
     "anchor_marginal_error": Metric(

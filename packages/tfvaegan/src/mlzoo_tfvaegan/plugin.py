@@ -86,6 +86,7 @@ def mlzoo_models() -> Iterator[ModelSpec]:
             for name in ("training", "seen_unseen", "per_class", "features")
         },
         predict="mlzoo_tfvaegan.predict:predict",
+        onnx="mlzoo_tfvaegan.onnx:network",
         budget="preset digits: about 90 s and 0.5 GB a seed on two CPU cores",
     )
 
