@@ -154,6 +154,7 @@ FLOORS = [
         "checkpoints",
         "rng",
         "metrics_log",
+        "live_view",
         "selection",
         "verdict",
     },
