@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Paper,
         Published,
     )
+    from mlzoo.tuning import Tuned, resume_tuning, tune
 
 __version__ = "0.1.0"
 
@@ -52,13 +53,16 @@ _HOMES = {
     "Run": "mlzoo.runs",
     "RunRecord": "mlzoo.run_directory",
     "TaskData": "mlzoo.contracts",
+    "Tuned": "mlzoo.tuning",
     "evaluate": "mlzoo.experiment",
     "hookimpl": "mlzoo.hookspecs",
     "import_weights": "mlzoo.experiment",
     "load_dataset": "mlzoo.experiment",
     "predict": "mlzoo.experiment",
     "resume": "mlzoo.experiment",
+    "resume_tuning": "mlzoo.tuning",
     "run": "mlzoo.experiment",
+    "tune": "mlzoo.tuning",
 }
 
 
@@ -105,6 +109,7 @@ __all__ = [
     "Run",
     "RunRecord",
     "TaskData",
+    "Tuned",
     "datasets",
     "evaluate",
     "evaluators",
@@ -114,5 +119,7 @@ __all__ = [
     "models",
     "predict",
     "resume",
+    "resume_tuning",
     "run",
+    "tune",
 ]

@@ -40,8 +40,16 @@ if TYPE_CHECKING:
     from mlzoo.plugins import Plugin
 
 
-def create(out: Path, model: str, dataset: str, seed: int) -> Path:
+OF_A_RUN = ("checkpoints", "predictions", "figures")
+
+
+def create(
+    out: Path, model: str, dataset: str, seed: int, folders: Iterable[str] = OF_A_RUN
+) -> Path:
     """Make a new folder that no other run shares, even one started in the same second.
+
+    Args:
+        folders: made in it.
 
     Raises:
         RunError: ``out`` cannot be written.
@@ -57,7 +65,7 @@ def create(out: Path, model: str, dataset: str, seed: int) -> Path:
             except FileExistsError:
                 continue
             with removed_unless_begun(directory):
-                for name in ("checkpoints", "predictions", "figures"):
+                for name in folders:
                     (directory / name).mkdir()
             return directory
     except OSError as error:
@@ -70,8 +78,10 @@ def create(out: Path, model: str, dataset: str, seed: int) -> Path:
 class RunInfo:
     """``run.json``: status, times, host, versions; rewritten whole at every change."""
 
+    file = "run.json"
+
     def __init__(self, directory: Path, **facts: Any) -> None:
-        self.path = directory / "run.json"
+        self.path = directory / self.file
         self.facts: dict[str, Any] = facts
 
     def update(self, **facts: Any) -> None:
@@ -178,12 +188,12 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
-def removed_unless_begun(directory: Path) -> Iterator[None]:
+def removed_unless_begun(directory: Path, file: str = RunInfo.file) -> Iterator[None]:
     """A new folder is a run as soon as it has a ``run.json``; after an error before that it goes."""
     try:
         yield
     except BaseException:
-        if not (directory / "run.json").exists():
+        if not (directory / file).exists():
             shutil.rmtree(directory, ignore_errors=True)
         raise
 

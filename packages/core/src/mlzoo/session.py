@@ -165,7 +165,7 @@ def continued(record: RunRecord, plan: Plan, machine: Machine, settings: Setting
     with _by_main(ready.accelerator, locked(record.directory)):
         info = RunInfo.read(record.directory)
         progress = _progress(record.directory, settings)
-        on_main(ready.accelerator, lambda: _open_session(info, ready.facts, progress))
+        on_main(ready.accelerator, lambda: open_session(info, ready.facts, progress))
         return _train(ready, record.directory, info, settings)
 
 
@@ -183,7 +183,7 @@ def _progress(directory: Path, settings: Settings) -> Progress:
     return shown
 
 
-def _open_session(info: RunInfo, facts: Mapping[str, Any], progress: Progress) -> None:
+def open_session(info: RunInfo, facts: Mapping[str, Any], progress: Progress) -> None:
     """Keep what the part of the run so far was made with; say so if it changes now."""
     kept = ("argv", "host", "versions", "git", "device", "processes", "compile", "finished")
     former = {name: info.facts.get(name) for name in kept}
