@@ -29,6 +29,7 @@ Row: TypeAlias = dict[str, Any]
 
 JOURNAL = "study.journal"
 NAME = "mlzoo"
+FACTS = "mlzoo"
 BEFORE_PRUNING = 5
 """Trials that must be complete before another is given up."""
 WARM_UP = 3
@@ -113,7 +114,7 @@ class Study:
         return [
             trial
             for trial in self._study.get_trials(deepcopy=False)
-            if trial.state in ended or (trial.state is TrialState.FAIL and "error" in trial.user_attrs)
+            if trial.state in ended or (trial.state is TrialState.FAIL and "error" in _facts(trial))
         ]
 
     def ask(self) -> Trial:
@@ -139,8 +140,7 @@ class Study:
         """A trial has ended: complete with a value, failed if the facts have an ``error``, else pruned."""
         from optuna.trial import TrialState
 
-        for key, fact in facts.items():
-            trial.set_user_attr(key, fact)
+        trial.set_user_attr(FACTS, dict(facts))
         if value is not None:
             self._study.tell(trial, value)
         else:
@@ -160,14 +160,18 @@ class Study:
                 "state": names[trial.state.name],
                 "value": trial.value if trial.state.name == "COMPLETE" else None,
                 "seen": best(trial.intermediate_values.values(), default=None),
-                "epoch": trial.user_attrs.get("epoch"),
+                "epoch": _facts(trial).get("epoch"),
                 "options": {key: trial.params[key] for key in self.space},
-                "metrics": trial.user_attrs.get("metrics", {}),
-                "seconds": trial.user_attrs.get("seconds"),
-                "error": trial.user_attrs.get("error", ""),
+                "metrics": _facts(trial).get("metrics", {}),
+                "seconds": _facts(trial).get("seconds"),
+                "error": _facts(trial).get("error", ""),
             }
             for number, trial in enumerate(self.finished)
         ]
+
+
+def _facts(trial: FrozenTrial) -> dict[str, Any]:
+    return dict(trial.user_attrs.get(FACTS, {}))
 
 
 def _sampler(name: Sampler, seed: int, number: int) -> BaseSampler:

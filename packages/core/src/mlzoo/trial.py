@@ -7,7 +7,7 @@ with the same options under the rule ``val`` has in its ``results.json``.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,9 @@ from mlzoo.search import validation_of
 from mlzoo.selection import Selector
 from mlzoo.session import build
 
-Tell = Callable[[int, float], None]
-"""Takes an epoch and the main metric of val; raises :class:`GivenUp` if that is not worth going on."""
+Tell = Callable[[int, float, bool], None]
+"""Takes an epoch, the main metric of val and whether epochs are left; raises :class:`GivenUp` if these are
+not worth their time."""
 
 
 class GivenUp(Exception):  # noqa: N818 - not an error: the trial is pruned on purpose
@@ -76,12 +77,18 @@ class TrialRun(Run):
 
     tell: Tell
     _caught_up = False
+    _count = 0
+
+    def epochs(self, count: int, **state: Any) -> Iterator[int]:
+        """As in every run."""
+        self._count = count
+        return super().epochs(count, **state)
 
     def evaluate(self, model: Model) -> dict[str, float]:
         """As in every run; may end the trial."""
         self.catch_up()
         scores = super().evaluate(model)
-        self.tell(self.epoch, scores[self.main_metric])
+        self.tell(self.epoch, scores[self.main_metric], self.epoch < self._count)
         return scores
 
     def catch_up(self) -> None:
@@ -91,7 +98,7 @@ class TrialRun(Run):
         self._caught_up = True
         for row in read_rows(self.directory / "metrics.jsonl"):
             if row.get("split") == "val" and row.get(self.main_metric) is not None:
-                self.tell(row["epoch"], row[self.main_metric])
+                self.tell(row["epoch"], row[self.main_metric], row["epoch"] < self._count)
 
 
 def train(
@@ -136,7 +143,8 @@ def train(
             epoch = select_weights(model, run, "best.pt", run.epoch)
             return Trained(epoch, scored(model, "val"))
     finally:
-        accelerator.free_memory()  # the next trial needs it
+        if accelerator.device.type != "cpu":
+            accelerator.free_memory()  # the next trial needs it
 
 
 def folder_for(directory: Path, config: Mapping[str, Any]) -> Path:

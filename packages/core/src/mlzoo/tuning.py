@@ -396,9 +396,9 @@ def _score(
 
     should_end = study.watch(trial)
 
-    def tell(epoch: int, value: float) -> None:
+    def tell(epoch: int, value: float, epochs_left: bool) -> None:
         facts["epoch"] = epoch
-        if should_end(epoch, value):
+        if should_end(epoch, value) and epochs_left:
             raise GivenUp
 
     try:
