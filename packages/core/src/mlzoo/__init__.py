@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Paper,
         Published,
     )
+    from mlzoo.tuning import Tuned, resume_tuning, tune
 
 __version__ = "0.1.0"
 
@@ -62,6 +63,7 @@ _HOMES = {
     "Run": "mlzoo.runs",
     "RunRecord": "mlzoo.run_directory",
     "TaskData": "mlzoo.contracts",
+    "Tuned": "mlzoo.tuning",
     "evaluate": "mlzoo.experiment",
     "export_run": "mlzoo.export.exporting",
     "hookimpl": "mlzoo.hookspecs",
@@ -71,7 +73,9 @@ _HOMES = {
     "rescore": "mlzoo.rescoring",
     "reproduce": "mlzoo.reproduction",
     "resume": "mlzoo.experiment",
+    "resume_tuning": "mlzoo.tuning",
     "run": "mlzoo.experiment",
+    "tune": "mlzoo.tuning",
 }
 
 
@@ -123,6 +127,7 @@ __all__ = [
     "Run",
     "RunRecord",
     "TaskData",
+    "Tuned",
     "datasets",
     "evaluate",
     "evaluators",
@@ -135,5 +140,7 @@ __all__ = [
     "reproduce",
     "rescore",
     "resume",
+    "resume_tuning",
     "run",
+    "tune",
 ]

@@ -39,6 +39,7 @@ COMMANDS = {
     "eval": ("mlzoo.cli.eval:evaluate", "Score a finished run again from its checkpoint."),
     "predict": ("mlzoo.cli.predict:predict", "Predict new inputs with a finished run, as csv."),
     "weights": ("mlzoo.cli.weights:weights", "Import published weights as a finished run."),
+    "tune": ("mlzoo.cli.tune:tune", "Search for options on validation data, never on test."),
     "report": ("mlzoo.cli.report:report", "Compare runs in one table: mean, spread, published."),
     "compare": (
         "mlzoo.cli.compare:compare",

@@ -100,6 +100,9 @@ def _machine_options(variants: list[str], repeated: Option | None) -> list[click
         click.Option(
             ["--show-config"], is_flag=True, help="value and source of every option; exit"
         ),
+        click.Option(
+            ["--tensorboard"], is_flag=True, help="TensorBoard events in the run's folder, too"
+        ),
         *showing_options(),
     ]
 
@@ -174,7 +177,12 @@ def _execute(plans: Sequence[Plan], params: Mapping[str, Any]) -> None:
         click.echo(f"demo data: {plan.model.name} runs with its preset {plan.preset}", err=True)
     for each in plans:  # what the last run lacks is told before the first begins
         each.require_files()
-    settings = Settings(params["stop_after"], not params["no_figures"], quiet=params["quiet"])
+    settings = Settings(
+        params["stop_after"],
+        not params["no_figures"],
+        quiet=params["quiet"],
+        tensorboard=params["tensorboard"],
+    )
     results = _results(plans, params, machine, settings)
     if params["as_json"]:
         values = [{**r.results, "directory": str(r.directory)} for r in results]
