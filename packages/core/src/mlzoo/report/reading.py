@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlzoo.errors import MlzooError
+from mlzoo.registry import registry
 from mlzoo.run_directory import RunRecord, find_runs
 
 
@@ -27,7 +28,7 @@ class FoundRuns:
 
 
 def read_runs(paths: Sequence[Path]) -> FoundRuns:
-    """Every run at or below the paths.
+    """Every run at or below the paths. One whose task no installed plugin scores is left out.
 
     Raises:
         RunError: a path does not exist or holds no run.
@@ -35,7 +36,9 @@ def read_runs(paths: Sequence[Path]) -> FoundRuns:
     records, left_out = [], []
     for record in find_runs(paths):
         try:
-            _ = record.info, record.config, record.results  # reads all three
+            _ = record.info, record.config  # reads them
+            if record.results:
+                registry().evaluators_for(record.results["task"])
         except MlzooError as error:
             left_out.append(LeftOut(record.directory, error.message))
         else:
