@@ -49,10 +49,8 @@ def axis_of(values: Iterable[float], start: float, stop: float, *, margin: float
     known = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(known), max(known)
     room = (high - low) * margin
-    if not math.isfinite(room) or high - low <= 1e-9 * max(abs(low), abs(high)):
-        room = (max(abs(low), abs(high)) or 1.0) * 0.05 if abs(high) < 1e300 else 0.0
-    if not room:  # no room for the numbers of a float
-        return Axis(0.0, 1.0, start, stop)
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
+        room = (max(abs(low), abs(high)) or 1.0) * 0.05
     return Axis(low - room, high + room, start, stop)
 
 
