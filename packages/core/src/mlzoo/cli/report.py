@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlzoo.report.reading import FoundRuns
     from mlzoo.run_directory import RunRecord
 
-FORMATS = ("table", "md", "csv", "json", "latex")
+FORMATS = ("table", "md", "csv", "json", "latex", "html")
 
 
 @click.command()
@@ -41,7 +41,7 @@ FORMATS = ("table", "md", "csv", "json", "latex")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="write to this file  [standard output]",
+    help="write to this file  [standard output; html: report.html]",
 )
 @json_option
 def report(
@@ -93,6 +93,9 @@ def _compare(
     from mlzoo.report.table import to_csv, to_markdown
 
     records = found.records
+    if form == "html":
+        _give_page(found, split, details, out or Path("report.html"))
+        return
     if form == "json":
         _give(json_text(json_of(records, split)), out)
         return
@@ -105,6 +108,19 @@ def _compare(
         for number, table in enumerate(tables):
             click.echo("\n" if number else "", nl=False)
             show_table(table)
+
+
+def _give_page(found: FoundRuns, split: str, details: bool, out: Path) -> None:
+    """One file that can be sent; says how large it is."""
+    from mlzoo.data.manifest import human_size
+    from mlzoo.report.page.build import LARGE, page
+
+    text = page(found, split, details=details)
+    _give(text, out)
+    size = len(text.encode())
+    click.echo(f"size  {human_size(size)}", err=True)
+    if size > LARGE:
+        click.echo("mlzoo: warning: a large page; name fewer runs for a smaller one", err=True)
 
 
 def _give(text: str, out: Path | None) -> None:
