@@ -113,7 +113,9 @@ def test_both_workers_have_runs_and_results_equal_local_ones(scheduler):
     here = reproduced(seeds=4, out="here")
     for one, other in zip(there.runs, here.runs, strict=True):
         assert one.results == other.results
-        weights = [load_checkpoint(run.directory / "checkpoints" / "last.pt") for run in (one, other)]
+        weights = [
+            load_checkpoint(run.directory / "checkpoints" / "last.pt") for run in (one, other)
+        ]
         assert same(weights[0]["state"], weights[1]["state"])
     assert [path.name for path in Path("there").glob(".mlzoo-jobs-*")] == []
 
@@ -140,7 +142,17 @@ def test_run_that_kills_its_worker_is_told_and_the_others_end(scheduler):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_command_leaves_resumable_runs_and_begins_no_other(scheduler, toy, number):
-    words = ["reproduce", "toy", "--seeds", "4", "--stop-at", "88", "--device", "cpu", "--no-figures"]
+    words = [
+        "reproduce",
+        "toy",
+        "--seeds",
+        "4",
+        "--stop-at",
+        "88",
+        "--device",
+        "cpu",
+        "--no-figures",
+    ]
     process = subprocess.Popen(
         [sys.executable, "-m", "mlzoo", *words, "--scheduler", scheduler, "--out", "out"],
         stderr=subprocess.PIPE,

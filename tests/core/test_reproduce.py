@@ -60,7 +60,6 @@ def mlzoo_models():
 REPRODUCE = ("reproduce", "toy", "--no-figures", "--device", "cpu")
 
 
-
 @pytest.fixture
 def claims(toy, monkeypatch):
     """The toy with published numbers, and an empty working folder."""
@@ -143,16 +142,25 @@ def test_one_seed_never_matches(cli, claims):
 def test_other_conditions_are_not_comparable(cli, claims, words, reason):
     called = cli(*REPRODUCE, "--seeds", 1, "--json", *words)
     found = called_json(called)
-    assert (found["claims"][0]["verdict"], found["claims"][0]["reason"]) == ("not comparable", reason)
+    assert (found["claims"][0]["verdict"], found["claims"][0]["reason"]) == (
+        "not comparable",
+        reason,
+    )
 
 
 def test_exit_status_says_whether_numbers_are_worse(cli, claims):
     lower_is_better = ("reproduce", "better", "--no-figures", "--seeds", 2)
-    codes = {on: cli(*lower_is_better, "--fail-on", on).code for on in ("below", "different", "any")}
+    codes = {
+        on: cli(*lower_is_better, "--fail-on", on).code for on in ("below", "different", "any")
+    }
     assert codes == {"below": 1, "different": 1, "any": 1}  # bias 0 instead of -3
     error = ("--select", "last", "--seeds", 2)
     codes = {on: cli(*REPRODUCE, *error, "--fail-on", on).code for on in codes}
-    assert codes == {"below": 0, "different": 0, "any": 1}  # only table 5 is comparable, and matches
+    assert codes == {
+        "below": 0,
+        "different": 0,
+        "any": 1,
+    }  # only table 5 is comparable, and matches
 
 
 def test_better_than_published_is_a_difference_and_no_failure(cli, claims):
@@ -263,7 +271,9 @@ def test_runs_of_other_versions_and_data_are_begun_anew(cli, claims, file):
 def test_interrupted_run_goes_on_and_equals_one_that_never_stopped(cli, claims):
     cli(*REPRODUCE, "--seeds", 1, "--out", "straight")
     out = ("--out", "runs/reproduce/toy-toys")
-    cli("run", "toy", "--select", "test", "--stop-after", 7, "--no-figures", "--device", "cpu", *out)
+    cli(
+        "run", "toy", "--select", "test", "--stop-after", 7, "--no-figures", "--device", "cpu", *out
+    )
     called = cli(*REPRODUCE, "--seeds", 2)
     assert "0 of 2 runs are there, 1 goes on, 1 begins" in called.err
     assert "seed 0: training 8/12" in called.err
@@ -380,9 +390,7 @@ def _run_that_has_a_checkpoint(out: Path, other_than: Path) -> Path:
 
 
 def test_python_answers_with_claims_boards_and_runs(claims):
-    found = mlzoo.reproduce(
-        "toy", seeds=2, figures=False, display=Display(quiet=True), out="here"
-    )
+    found = mlzoo.reproduce("toy", seeds=2, figures=False, display=Display(quiet=True), out="here")
     assert isinstance(found, mlzoo.Reproduction)
     assert [claim.verdict for claim in found.claims][:2] == ["matches", "matches"]
     assert len(found.runs) == 2

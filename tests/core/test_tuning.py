@@ -211,12 +211,18 @@ def test_a_damaged_journal_is_named(tmp_path):
 
 
 def test_a_loss_that_is_no_number_fails_the_trial_and_the_search_goes_on(tmp_path):
-    tuned = tune(tmp_path, search={"break_at": "0,3", "rate": "0.01..0.1"}, sampler="random", trials=6)
+    tuned = tune(
+        tmp_path, search={"break_at": "0,3", "rate": "0.01..0.1"}, sampler="random", trials=6
+    )
     failed = [row for row in tuned.trials if row["state"] == "failed"]
     assert 0 < len(failed) < 6
     assert {row["options"]["break_at"] for row in failed} == {3}
     assert all("loss became nan in epoch 1" in row["error"] for row in failed)
-    assert tuned.facts["counts"] == {"complete": 6 - len(failed), "pruned": 0, "failed": len(failed)}
+    assert tuned.facts["counts"] == {
+        "complete": 6 - len(failed),
+        "pruned": 0,
+        "failed": len(failed),
+    }
     assert tuned.best["break_at"] == 0
 
 
@@ -398,7 +404,16 @@ def test_a_missing_extra_is_one_line_with_the_fix(tmp_path, monkeypatch, cli):
 
 
 def test_the_command_searches_shows_the_best_and_how_to_judge_it(tmp_path, cli):
-    words = ("--trials", 4, "--search", "rate=0.01..1:log", "--search", "noise=0,0.1", "--epochs", 2)
+    words = (
+        "--trials",
+        4,
+        "--search",
+        "rate=0.01..1:log",
+        "--search",
+        "noise=0,0.1",
+        "--epochs",
+        2,
+    )
     done = cli("tune", "toy", *words, "--out", tmp_path)
     assert done.code == 0, done.err
     folder = folder_in(tmp_path)

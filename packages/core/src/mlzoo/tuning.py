@@ -341,7 +341,9 @@ def _go_on(search: _Search) -> Tuned:
     """Make the trials that are left, and keep what was found."""
     plan, info = search.plan, search.info
     told = "; ".join(f"{key}={domain.text}" for key, domain in search.space.items())
-    default = " (none was named: rates, decays and dropout)" if info.facts["chosen_by_default"] else ""
+    default = (
+        " (none was named: rates, decays and dropout)" if info.facts["chosen_by_default"] else ""
+    )
     with keeping_status(
         info,
         search.directory,

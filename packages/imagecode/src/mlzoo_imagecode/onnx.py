@@ -27,7 +27,9 @@ def network(model: ImageCoDeModel, data: ContextualData) -> OnnxNetwork:
     """
     head, config = model.head, model.config
     if head is None or not model.uses_head:
-        when = f"the variant {config.variant}" if head is None else "an epoch before the module's own"
+        when = (
+            f"the variant {config.variant}" if head is None else "an epoch before the module's own"
+        )
         raise UsageError(
             f"onnx: this run, of {when}, is scored by CLIP alone.",
             "The contextual module can be exported, of a run of the variant contextual that uses it.",

@@ -28,7 +28,9 @@ def network(model: TFVAEGAN, data: ZeroShotData) -> OnnxNetwork:
     ``scores`` [batch, C] and ``unseen_scores`` [batch, U], whose columns ``facts`` names.
     """
     decoder = model.networks.decoder if model.config.transform else None
-    rows = np.concatenate([data.split.test_seen[: EXAMPLES // 2], data.split.test_unseen])[:EXAMPLES]
+    rows = np.concatenate([data.split.test_seen[: EXAMPLES // 2], data.split.test_unseen])[
+        :EXAMPLES
+    ]
     names = data.class_names
     return OnnxNetwork(
         network=Classification(data.scaler, decoder, model.trained_heads().last),

@@ -47,7 +47,10 @@ COMMANDS = {
     ),
     "rescore": ("mlzoo.cli.rescore:rescore", "Score runs again from their stored predictions."),
     "card": ("mlzoo.cli.card:card", "Check what models' cards claim: numbers, sources, presets."),
-    "export": ("mlzoo.cli.export:export", "Write a run as model card, ONNX, safetensors, MTEB json."),
+    "export": (
+        "mlzoo.cli.export:export",
+        "Write a run as model card, ONNX, safetensors, MTEB json.",
+    ),
     "data": (
         "mlzoo.cli.data:data",
         "Look at datasets, download, verify and prepare files, write demo data.",

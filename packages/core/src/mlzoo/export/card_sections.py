@@ -130,7 +130,10 @@ def _inflation(run: FinishedRun) -> Iterator[str]:
     honest, metrics = run.results["honest"], run.plan.metrics
     own, fair = run.results["metrics"].get("test", {}), honest["metrics"].get("test", {})
     rows = [
-        [code(name), *(format_metric(v, metrics[name].unit) for v in (own.get(name), fair.get(name), gap))]
+        [
+            code(name),
+            *(format_metric(v, metrics[name].unit) for v in (own.get(name), fair.get(name), gap)),
+        ]
         for name, gap in honest["selection_inflation"].items()
         if gap is not None and name in metrics and not metrics[name].detail
     ]
@@ -171,7 +174,10 @@ def _number(value: object) -> str:
 
 def _data(run: FinishedRun) -> Iterator[str]:
     spec, data = run.plan.dataset, run.results["data"]
-    items = [f"{code(spec.name)}: {plain(spec.summary)}", f"fingerprint {code(data['fingerprint'])}"]
+    items = [
+        f"{code(spec.name)}: {plain(spec.summary)}",
+        f"fingerprint {code(data['fingerprint'])}",
+    ]
     items += [f"{plain(name)} {number}" for name, number in data.get("repeat", {}).items()]
     if spec.paper:
         paper = spec.paper

@@ -49,7 +49,9 @@ def _history(ax: Axes, rows: Sequence[Mapping[str, Any]], score: str, higher: bo
     pruned = [row for row in rows if row["state"] == "pruned" and row["seen"] is not None]
     if pruned:
         seen = [row["seen"] for row in pruned]
-        ax.plot([row["trial"] for row in pruned], seen, "o", **_hollow(), label="given up (its best)")
+        ax.plot(
+            [row["trial"] for row in pruned], seen, "o", **_hollow(), label="given up (its best)"
+        )
     for row in rows:
         if row["state"] == "failed":
             ax.axvline(row["trial"], color="0.8", linewidth=1, zorder=0)
