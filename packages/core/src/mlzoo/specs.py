@@ -228,8 +228,8 @@ class ModelSpec:
         config: Ref to the pydantic class of its options.
         factory: Ref ``(config, data) -> Model``.
         presets: option values by ``dataset``, ``dataset/variant`` or ``*/variant`` (of every dataset that
-            has none of its own); a variant starts from its dataset's. The variant ``demo`` is taken on demo
-            data if none is named.
+            has none of its own); a variant starts from its dataset's. On demo data the variant ``demo`` is
+            taken if none is named, and ``demo-x`` for ``x`` if there is one.
         published: numbers of the paper, with their source.
         default_dataset: an embedded dataset, so that ``mlzoo run NAME`` needs no files.
         figures: Ref ``(runs: Sequence[RunRecord]) -> matplotlib Figure`` by name.

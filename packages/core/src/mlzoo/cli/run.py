@@ -174,8 +174,9 @@ def _execute(plans: Sequence[Plan], params: Mapping[str, Any]) -> None:
     if not params["dataset"] and not params["config"] and not params["quiet"]:
         name, dataset = plan.model.name, plan.dataset.name
         click.echo(f"no --dataset given: {name} runs on its default, {dataset}", err=True)
-    if plan.preset == DEMO_PRESET and not params["preset"] and not params["quiet"]:
-        click.echo(f"demo data: {plan.model.name} runs with its preset {DEMO_PRESET}", err=True)
+    taken = plan.preset or ""
+    if taken != params["preset"] and taken.startswith(DEMO_PRESET) and not params["quiet"]:
+        click.echo(f"demo data: {plan.model.name} runs with its preset {taken}", err=True)
     for each in plans:  # what the last run lacks is told before the first begins
         each.require_files()
     settings = Settings(params["stop_after"], not params["no_figures"], quiet=params["quiet"])
