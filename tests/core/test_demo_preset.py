@@ -22,7 +22,9 @@ def small(toy):
     """The made-up plugin with a demo and a preset for it."""
     module = toy.folder / "mlzoo_toy.py"
     source = module.read_text(encoding="utf-8")
-    presets = '"toys/demo": {"epochs": 1}, "toys/demo-slow": {"epochs": 4}, "*/slow": {"epochs": 90}, '
+    presets = (
+        '"toys/demo": {"epochs": 1}, "toys/demo-slow": {"epochs": 4}, "*/slow": {"epochs": 90}, '
+    )
     marked = source.replace('"toys/smoke":', presets + '"toys/smoke":')
     marked = marked.replace('name="toys",', 'name="toys", demo=f"{ME}:write",', 1)
     assert marked.count("demo") == 4
