@@ -46,7 +46,7 @@ Toy.fit = fit
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """A scheduler and two workers, processes of this machine; its address, and the folder they import from."""
+    """A scheduler and two workers, processes of this machine; its address, and where they import from."""
     folder, scratch = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("dask")
     environment = {
         **os.environ,
