@@ -253,7 +253,7 @@ def test_data_that_do_not_fit_the_published_sizes_are_refused(tmp_path: Path) ->
     with pytest.raises(UsageError, match="max_tokens 600"):
         scheme_for(UniterConfig(max_tokens=600), words=50, region_width=2048)
     (path := tmp_path / "config.json").write_text(json.dumps({**uniter_values(), "num_locs": 7}))
-    with pytest.raises(UsageError, match=r"by 7 numbers \(num_locs\), not 5"):
+    with pytest.raises(UsageError, match=r"by 7 numbers \(num_locs\), not by 5"):
         scheme_for(UniterConfig(scheme=str(path)), words=50, region_width=2048)
     with pytest.raises(UsageError, match="pairs are 20 wide"):
         scheme_for(UniterConfig(small=True, pooled=20), words=50, region_width=20)

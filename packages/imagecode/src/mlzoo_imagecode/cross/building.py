@@ -55,7 +55,7 @@ def scheme_for(config: CrossConfig, *, words: int, region_width: int) -> Scheme:
         )
     if scheme.locations != LOCATIONS:
         raise UsageError(
-            f"{config.scheme} has {scheme.locations} numbers of a location (num_locs), not {LOCATIONS}."
+            f"{config.scheme} places regions by {scheme.locations} numbers (num_locs), not by {LOCATIONS}."
         )
     if region_width != scheme.region_width:
         raise DataError(
