@@ -45,7 +45,8 @@ def exporter(toy):
     text = module.read_text(encoding="utf-8")
     text = text.replace('default_dataset="toys",', 'default_dataset="toys",' + PUBLISHED)
     text = text.replace(
-        '"bias": Metric(', '"share": Metric(higher_is_better=True, summary="s", unit="%"), "bias": Metric('
+        '"bias": Metric(',
+        '"share": Metric(higher_is_better=True, summary="s", unit="%"), "bias": Metric(',
     )
     text = text.replace('score=f"{ME}:score",', 'score=f"{ME}:score",' + MTEB)
     text = text.replace(
@@ -122,7 +123,11 @@ def test_nothing_in_the_run_changes(exporter, cli):
     ("words", "code", "message"),
     [
         (["--to", "onxx"], 2, "no format named 'onxx'.\nDid you mean 'onnx'?"),
-        (["--to", "onnx"], 2, "onnx: toy names no feature-level network to write.\nThis run can be"),
+        (
+            ["--to", "onnx"],
+            2,
+            "onnx: toy names no feature-level network to write.\nThis run can be",
+        ),
         ([], 2, "Missing option '--to'"),
         (["--to", "hf-card", "--out", "no/where/x.md"], 2, "there is no folder no/where"),
         (["--to", "hf-card", "--out", "notes.txt"], 2, "notes.txt is a file; expected a folder"),
@@ -239,7 +244,9 @@ def test_the_hubs_own_library_reads_the_card(exporter):
     run = trained()
     card_of(run)
     card = cards.ModelCard.load(Path("card.md"), ignore_metadata_errors=False)
-    read = {(each.dataset_split, each.metric_type): each.metric_value for each in card.data.eval_results}
+    read = {
+        (each.dataset_split, each.metric_type): each.metric_value for each in card.data.eval_results
+    }
     found = json.loads((run / "results.json").read_text())["metrics"]
     assert read == {(split, name): v for split in found for name, v in found[split].items()}
 
@@ -323,7 +330,12 @@ def test_weights_are_read_back_bit_for_bit_with_their_pedigree(exporter, cli):
     assert set(found) == {"line.weight", "line.bias"}
     assert torch.equal(found["line.weight"], best["model"]["line"]["weight"])
     assert json.loads(said["state"]) == {"finished": 1}
-    assert (said["format"], said["model"], said["dataset"], said["seed"]) == ("pt", "toy", "toys", "1")
+    assert (said["format"], said["model"], said["dataset"], said["seed"]) == (
+        "pt",
+        "toy",
+        "toys",
+        "1",
+    )
     assert json.loads(said["selection"])["rule"] == "val"
     assert said["epoch"] == str(best["epoch"])
     assert json.loads(said["config"]) == json.loads((run / "config.json").read_text())

@@ -58,7 +58,11 @@ descriptions."""
 MTEB = MtebTask(
     type="Compositionality",
     main=MAIN,
-    scores={MAIN: "accuracy", "accuracy_video": "accuracy_video", "accuracy_static": "accuracy_static"},
+    scores={
+        MAIN: "accuracy",
+        "accuracy_video": "accuracy_video",
+        "accuracy_static": "accuracy_static",
+    },
     languages=("eng-Latn",),
 )
 """The choice of an image among those of its set; MTEB calls the share of right ones accuracy."""

@@ -27,7 +27,9 @@ def network(model: ImageCoDeModel, data: ContextualData) -> OnnxNetwork:
     """
     head, config = model.head, model.config
     if head is None or not model.uses_head:
-        when = f"the variant {config.variant}" if head is None else "an epoch before the module's own"
+        when = (
+            f"the variant {config.variant}" if head is None else "an epoch before the module's own"
+        )
         raise UsageError(
             f"onnx: this run, of {when}, is scored by CLIP alone.",
             "The contextual module can be exported, of a run of the variant contextual that uses it.",
@@ -45,7 +47,7 @@ def network(model: ImageCoDeModel, data: ContextualData) -> OnnxNetwork:
         network=head,
         inputs={
             "images": torch.from_numpy(features.images[part.candidates]),  # [n, k, d]
-            "text": torch.from_numpy(features.text),  # [n, d]
+            "text": torch.tensor(features.text),  # [n, d]
             "positions": torch.from_numpy(part.position[part.candidates]),  # [n, k]
             "temporal": temporal_mask(config, torch.from_numpy(part.is_video), training=False),
         },

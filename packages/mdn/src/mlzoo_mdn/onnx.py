@@ -47,7 +47,9 @@ class Evaluated(nn.Module):
     def __init__(self, network: ConfoundedClassifier) -> None:
         super().__init__()
         self.network = network
-        named = {name: getattr(network, name, None) for name in ("inputs", "norm1", "norm2", "norm3")}
+        named = {
+            name: getattr(network, name, None) for name in ("inputs", "norm1", "norm2", "norm3")
+        }
         layers = {name: layer for name, layer in named.items() if layer is not None}
         self.reads_metadata = any(isinstance(each, MetadataLayer) for each in layers.values())
         self.layers = nn.ModuleDict(

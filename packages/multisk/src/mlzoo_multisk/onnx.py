@@ -32,7 +32,10 @@ def network(model: RetrievalModel, data: RetrievalData) -> OnnxNetwork:
         UsageError: the audio network's tokens are resampled by how much audio a clip has.
     """
     tokens, shape = model.network, data.shape
-    resampled = data.audio_tokens < shape.audio_tokens and data.audio_pooling not in ("clip", "none")
+    resampled = data.audio_tokens < shape.audio_tokens and data.audio_pooling not in (
+        "clip",
+        "none",
+    )
     if "audio" in tokens.modalities and resampled:
         raise UsageError(
             f"onnx: audio pooled by {data.audio_pooling} depends on each clip's length.",
@@ -103,4 +106,5 @@ def _embeddings(
 
 
 def _unit(x: Tensor) -> Tensor:
-    return x / x.norm(dim=1, keepdim=True).clamp_min(SHORTEST)
+    unit: Tensor = x / x.norm(dim=1, keepdim=True).clamp_min(SHORTEST)
+    return unit

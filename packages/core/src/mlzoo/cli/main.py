@@ -36,7 +36,10 @@ COMMANDS = {
     "predict": ("mlzoo.cli.predict:predict", "Predict new inputs with a finished run, as csv."),
     "weights": ("mlzoo.cli.weights:weights", "Import published weights as a finished run."),
     "report": ("mlzoo.cli.report:report", "Compare runs in one table: mean, spread, published."),
-    "export": ("mlzoo.cli.export:export", "Write a run as model card, ONNX, safetensors, MTEB json."),
+    "export": (
+        "mlzoo.cli.export:export",
+        "Write a run as model card, ONNX, safetensors, MTEB json.",
+    ),
     "compare": ("mlzoo.cli.compare:compare", "Test whether two runs differ by more than chance."),
     "data": (
         "mlzoo.cli.data:data",

@@ -65,9 +65,7 @@ def front_matter(run: FinishedRun, licence: str) -> dict[str, Any]:
     }
 
 
-def _result(
-    run: FinishedRun, split: str, values: Mapping[str, float | None]
-) -> dict[str, Any]:
+def _result(run: FinishedRun, split: str, values: Mapping[str, float | None]) -> dict[str, Any]:
     """The numbers of one split; ``revision`` is the data's fingerprint."""
     results = run.results
     return {
@@ -97,4 +95,8 @@ def _of_split(
     for name, metric in run.plan.metrics.items():
         value = values.get(name)
         if not metric.detail and value is not None and value == value:
-            yield name, value, f"{metric.summary} ({metric.unit})" if metric.unit else metric.summary
+            yield (
+                name,
+                value,
+                f"{metric.summary} ({metric.unit})" if metric.unit else metric.summary,
+            )

@@ -130,7 +130,10 @@ def _inflation(run: FinishedRun) -> Iterator[str]:
     honest, metrics = run.results["honest"], run.plan.metrics
     own, fair = run.results["metrics"].get("test", {}), honest["metrics"].get("test", {})
     rows = [
-        [code(name), *(format_metric(v, metrics[name].unit) for v in (own.get(name), fair.get(name), gap))]
+        [
+            code(name),
+            *(format_metric(v, metrics[name].unit) for v in (own.get(name), fair.get(name), gap)),
+        ]
         for name, gap in honest["selection_inflation"].items()
         if gap is not None and name in metrics and not metrics[name].detail
     ]
@@ -171,7 +174,10 @@ def _number(value: object) -> str:
 
 def _data(run: FinishedRun) -> Iterator[str]:
     spec, data = run.plan.dataset, run.results["data"]
-    items = [f"{code(spec.name)}: {plain(spec.summary)}", f"fingerprint {code(data['fingerprint'])}"]
+    items = [
+        f"{code(spec.name)}: {plain(spec.summary)}",
+        f"fingerprint {code(data['fingerprint'])}",
+    ]
     items += [f"{plain(name)} {number}" for name, number in data.get("repeat", {}).items()]
     if spec.paper:
         paper = spec.paper
@@ -229,7 +235,8 @@ def _licence_of(distribution: str) -> str:
         said = metadata(distribution)
     except PackageNotFoundError:
         return ""
-    return said.get("License-Expression") or said.get("License") or ""
+    found = (said[name] for name in ("License-Expression", "License") if name in said)
+    return next(found, "")
 
 
 def _limits(run: FinishedRun) -> Iterator[str]:
@@ -240,7 +247,7 @@ def _limits(run: FinishedRun) -> Iterator[str]:
     elif run.plan.model.deterministic:
         yield "Nothing in the model is drawn at random: other seeds give the same numbers."
     else:
-        yield "One seed: these numbers have no spread. Whether they reach a published one, several seeds tell."
+        yield "One seed: these numbers have no spread. Several tell whether a published one is reached."
     if data["limited"]:
         yield f"Made on limited data ({code('limit')} {plain(config.get('limit'))}): a try, not a result."
     if data.get("incomparable"):

@@ -65,7 +65,9 @@ def split_state(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, 
         if isinstance(value, Tensor):
             tensors[name] = value
         elif isinstance(value, float) and not math.isfinite(value):
-            raise RunError(f"{name} of the weights is {value}, which a safetensors file cannot say.")
+            raise RunError(
+                f"{name} of the weights is {value}, which a safetensors file cannot say."
+            )
         else:
             values[name] = value
     return tensors, values
@@ -124,7 +126,9 @@ def _check(
     names = {*found, *shared}
     wrong = sorted(names ^ set(tensors))
     wrong += [
-        name for name in tensors if not wrong and not _same(tensors[name], found[shared.get(name, name)])
+        name
+        for name in tensors
+        if not wrong and not _same(tensors[name], found[shared.get(name, name)])
     ]
     if wrong:
         raise RunError(f"the safetensors file does not give back {wrong[0]} as it was.")
