@@ -64,8 +64,10 @@ def report(
 
     installed()
     found = read_runs(runs)
-    for each in found.left_out:
-        click.echo(f"mlzoo: warning: left out: {each.reason}", err=True)
+    if found.records or len(found.left_out) > 1:
+        for each in found.left_out:
+            click.echo(f"mlzoo: warning: left out: {each}", err=True)
+    found.require_some()
     form = "json" if as_json else form
     if name is not None:
         _show_one(found.records, name, form, split)
