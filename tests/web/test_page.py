@@ -142,7 +142,7 @@ def test_text_of_a_run_does_nothing(browser: webdriver.Chrome) -> None:
 
 def test_runs_that_are_left_out_are_there_to_be_read(browser: webdriver.Chrome) -> None:
     listed = browser.find_element(By.ID, "left-out").text
-    assert "mdn-synthetic/begun: not done (running)" in listed
+    assert "mdn-synthetic/begun is not done (running)" in listed
     assert "runs/damaged" in listed
 
 
