@@ -22,12 +22,11 @@ from mlzoo.report.groups import group_runs
 from mlzoo.report.page.boards import BoardView, interval_text, seconds_text, shared_chance, view_of
 from mlzoo.report.page.cards import datasets_of, papers_of
 from mlzoo.report.page.curves import HEIGHT, WIDTH, Curves, curves_of
-from mlzoo.report.page.pedigree import packages_of, pedigrees_of, unfinished
+from mlzoo.report.page.pedigree import packages_of, pedigrees_of
 from mlzoo.report.page.pictures import Picture, pictures_of
 from mlzoo.report.page.tables import TableView, tables_of
-from mlzoo.report.reading import FoundRuns, LeftOut
+from mlzoo.report.reading import FoundRuns
 from mlzoo.report.table import require_scored
-from mlzoo.run_directory import RunRecord
 
 if TYPE_CHECKING:
     import jinja2
@@ -76,9 +75,10 @@ def page(
 
     Raises:
         MlzooError: Jinja is not installed.
-        RunError: none of the runs is done.
+        RunError: there is no run that can be used.
         UsageError: none of them scored that split.
     """
+    found.require_some()
     template = _templates().get_template("page.html")
     groups = group_runs(found.records)
     require_scored(groups, split)
@@ -155,21 +155,13 @@ def _warnings(sections: Sequence[Section]) -> list[Warned]:
     return [Warned(text, where) for text, where in found.items()]
 
 
-def _left_out(found: FoundRuns) -> list[LeftOut]:
-    """What cannot be read, and runs that are not done; by the last two names of the folder, as the rest of
-    its path is nobody's business."""
-    every = [
-        *found.left_out,
-        *(LeftOut(r.directory, unfinished(r)) for r in found.records if not _done(r)),
-    ]
-    return [LeftOut(Path(*each.directory.parts[-2:]), each.reason) for each in every]
-
-
-def _done(record: RunRecord) -> bool:
-    try:
-        return bool(record.results)
-    except MlzooError:
-        return False
+def _left_out(found: FoundRuns) -> list[str]:
+    """Each with its reason; of a folder the last two names, as the rest of its path is nobody's business."""
+    texts = []
+    for each in found.left_out:
+        short = Path(*each.directory.parts[-2:]).as_posix()
+        texts.append(str(each).replace(str(each.directory), short))
+    return texts
 
 
 def _asset(name: str) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlzoo.config import RESERVED
-from mlzoo.errors import MlzooError
 from mlzoo.report.board import Board
 from mlzoo.report.groups import Group
 from mlzoo.report.page.boards import seconds_text, series_of
@@ -178,14 +177,3 @@ def _environment(run: RunRecord) -> str:
             return file.read(LONGEST_ENVIRONMENT)
     except (OSError, UnicodeDecodeError):
         return ""
-
-
-def unfinished(record: RunRecord) -> str:
-    """Why a run that can be read is in no table."""
-    try:
-        status = record.info.get("status") or "not begun"
-    except MlzooError as error:
-        return error.message
-    cause = record.info.get("error")
-    reason = f"{status}: {cause}" if cause else str(status)
-    return f"not done ({reason}); go on with mlzoo resume"
