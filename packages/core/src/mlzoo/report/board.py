@@ -142,7 +142,7 @@ def _rows(group: Group, groups: Sequence[Group], split: str) -> list[Row]:
             continue
         honest = group.first.results["honest"] if reading.protocol == "honest" else selection
         view = reading.split.partition("@")[2]
-        inflated = selection["rule"] == "test" and reading.protocol == "selected" and not view
+        inflated = group.honest and reading.protocol == "selected" and not view
         rows.append(
             Row(
                 group=group,
