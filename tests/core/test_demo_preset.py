@@ -50,6 +50,20 @@ def test_demo_data_bring_their_preset(small, cli):
     assert "demo data: toy runs with its preset demo" in called.err
 
 
+def test_a_variant_on_demo_data_is_the_small_one_of_its_name(toy, cli):
+    module = toy.folder / "mlzoo_toy.py"
+    source = module.read_text(encoding="utf-8")
+    small = '"toys/demo-smoke": {"epochs": 1}, "toys/smoke":'
+    module.write_text(source.replace('"toys/smoke":', small), encoding="utf-8")
+    registry.cache_clear()
+    output.installed.cache_clear()
+    Path("d/toys").mkdir(parents=True)
+    Path("d/toys/demo.json").write_text("{}")
+    assert config(cli, "--data-dir", "d", "--preset", "smoke")["preset"] == "demo-smoke"
+    assert config(cli, "--data-dir", "d")["preset"] is None
+    assert config(cli, "--data-dir", "elsewhere", "--preset", "smoke")["preset"] == "smoke"
+
+
 def test_any_other_choice_is_kept(small, cli):
     cli("data", "demo", "toys", "d")
     assert config(cli, "--data-dir", "d", "--preset", "smoke")["preset"] == "smoke"

@@ -14,6 +14,7 @@ from mlzoo.errors import DataError, MlzooError, PluginError, UsageError
 from mlzoo.importing import imported
 from mlzoo.job import process_count
 from mlzoo.launch import launch
+from mlzoo.live_view import was_begun
 from mlzoo.machine import Machine, choose_device
 from mlzoo.planning import Plan, load, make_plan, plan_of, predict_options
 from mlzoo.plugins import Registered
@@ -57,6 +58,7 @@ def run(
     out: Path | str = DEFAULT_OUT,
     stop_after: int | None = None,
     figures: bool = True,
+    tensorboard: bool = False,
     progress: Progress | None = None,
     **options: Any,
 ) -> Result:
@@ -74,6 +76,7 @@ def run(
         out: where run directories are made.
         stop_after: leave the run resumable after this many epochs.
         figures: draw the model's figures.
+        tensorboard: write TensorBoard events into the run's folder, too.
         progress: where to show progress; standard error if omitted.
         **options: the run's (``seed``, ``select``, ``limit``, ``precision``), the model's and the dataset's.
 
@@ -92,7 +95,7 @@ def run(
         data_dir=Path(data_dir) if data_dir else None,
     )
     machine = Machine(device, devices, compile)
-    settings = Settings(stop_after, figures, progress)
+    settings = Settings(stop_after, figures, progress, tensorboard=tensorboard)
     if starts_a_job(machine):
         return _read(
             launch(devices, _execute_in_job, plan, Path(out), machine, settings.portable())
@@ -131,6 +134,24 @@ def execute(
     return _result(*started(ready, out, settings))
 
 
+def go_on(
+    plan: Plan,
+    directory: Path,
+    *,
+    machine: Machine,
+    settings: Settings,
+    data: TaskData | None = None,
+) -> Result:
+    """Go on with an unfinished run of this very plan, compiled as it began and, if no device is named, on its
+    own. ``data`` is as in :func:`execute`.
+    """
+    record = RunRecord(directory)
+    facts = record.info
+    device = facts.get("device", "auto") if machine.device == "auto" else machine.device
+    machine = Machine(device, machine.devices, bool(facts.get("compile")))
+    return _result(*continued(record, plan, machine, settings, data))
+
+
 def _execute_in_job(
     plan: Plan, out: Path, machine: Machine, settings: Settings
 ) -> str | Interrupted:
@@ -149,9 +170,12 @@ def resume(
     data_dir: Path | str | None = None,
     stop_after: int | None = None,
     figures: bool = True,
+    tensorboard: bool | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Go on with an interrupted run, exactly where its last whole epoch ended.
+
+    What is None is as the run began.
 
     Raises:
         UsageError: the run is done.
@@ -164,7 +188,8 @@ def resume(
         raise UsageError(f"{directory} is done.", fix)
     compile = bool(facts.get("compile")) if compile is None else compile
     machine = Machine(device or facts.get("device", "auto"), devices, compile)
-    settings = Settings(stop_after, figures, progress)
+    tensorboard = was_begun(record.directory) if tensorboard is None else tensorboard
+    settings = Settings(stop_after, figures, progress, tensorboard=tensorboard)
     data_root = Path(data_dir) if data_dir else None
     if starts_a_job(machine):
         portable = settings.portable()
@@ -383,6 +408,7 @@ __all__ = [
     "Result",
     "evaluate",
     "execute",
+    "go_on",
     "import_weights",
     "load_dataset",
     "predict",

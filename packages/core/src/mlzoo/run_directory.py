@@ -45,8 +45,16 @@ HONEST = "honest"
 """Folder below ``predictions`` for those of the honestly selected weights, beside a selection on test."""
 
 
-def create(out: Path, model: str, dataset: str, seed: int) -> Path:
+OF_A_RUN = ("checkpoints", "predictions", "figures")
+
+
+def create(
+    out: Path, model: str, dataset: str, seed: int, folders: Iterable[str] = OF_A_RUN
+) -> Path:
     """Make a new folder that no other run shares, even one started in the same second.
+
+    Args:
+        folders: made in it.
 
     Raises:
         RunError: ``out`` cannot be written.
@@ -62,7 +70,7 @@ def create(out: Path, model: str, dataset: str, seed: int) -> Path:
             except FileExistsError:
                 continue
             with removed_unless_begun(directory):
-                for name in ("checkpoints", "predictions", "figures"):
+                for name in folders:
                     (directory / name).mkdir()
             return directory
     except OSError as error:
@@ -75,8 +83,10 @@ def create(out: Path, model: str, dataset: str, seed: int) -> Path:
 class RunInfo:
     """``run.json``: status, times, host, versions; rewritten whole at every change."""
 
+    file = "run.json"
+
     def __init__(self, directory: Path, **facts: Any) -> None:
-        self.path = directory / "run.json"
+        self.path = directory / self.file
         self.facts: dict[str, Any] = facts
 
     def update(self, **facts: Any) -> None:
@@ -182,13 +192,25 @@ def locked(directory: Path) -> Iterator[None]:
         yield
 
 
+def is_in_use(directory: Path) -> bool:
+    """Whether a process holds the folder of a run (:func:`locked`) now."""
+    try:
+        with (directory / ".lock").open("r+b") as file:
+            take_lock(file.fileno())
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 @contextmanager
-def removed_unless_begun(directory: Path) -> Iterator[None]:
+def removed_unless_begun(directory: Path, file: str = RunInfo.file) -> Iterator[None]:
     """A new folder is a run as soon as it has a ``run.json``; after an error before that it goes."""
     try:
         yield
     except BaseException:
-        if not (directory / "run.json").exists():
+        if not (directory / file).exists():
             shutil.rmtree(directory, ignore_errors=True)
         raise
 

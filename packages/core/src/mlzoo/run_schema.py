@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
@@ -38,6 +38,17 @@ class Facts(_Part):
     device: str | None = None
     sessions: list[dict[str, Any]] = []
     versions: dict[str, str] | None = None
+
+
+class Tuning(Facts):
+    """Of ``tune.json``."""
+
+    model: str
+    dataset: str
+    trials: int
+    search: dict[str, str]
+    sampler: Literal["tpe", "random"]
+    pruner: Literal["median", "none"]
 
 
 class _Selection(_Part):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlzoo.report.table import Table
     from mlzoo.run_directory import RunRecord
 
-FORMATS = ("table", "md", "csv", "json", "latex")
+FORMATS = ("table", "md", "csv", "json", "latex", "html")
 
 
 @click.command()
@@ -42,7 +42,7 @@ FORMATS = ("table", "md", "csv", "json", "latex")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="write to this file  [standard output]",
+    help="write to this file  [standard output; html: report.html]",
 )
 @json_option
 def report(
@@ -94,6 +94,9 @@ def _compare(
     from mlzoo.report.table import to_csv, to_markdown
 
     records = found.records
+    if form == "html":
+        _give_page(found, split, details, out or Path("report.html"))
+        return
     if form == "json":
         _give(json_text(json_of(records, split)), out)
         return
@@ -117,6 +120,19 @@ def _plain(table: Table) -> str:
     numbers = range(1, len(table.columns) - 1)
     lines = [table.title, *plain_table(table.columns, table.rows, numbers), *table.notes]
     return "\n".join(lines) + "\n"
+
+
+def _give_page(found: FoundRuns, split: str, details: bool, out: Path) -> None:
+    """One file that can be sent; says how large it is."""
+    from mlzoo.data.manifest import human_size
+    from mlzoo.report.page.build import LARGE, page
+
+    text = page(found, split, details=details)
+    _give(text, out)
+    size = len(text.encode())
+    click.echo(f"size  {human_size(size)}", err=True)
+    if size > LARGE:
+        click.echo("mlzoo: warning: a large page; name fewer runs for a smaller one", err=True)
 
 
 def _give(text: str, out: Path | None) -> None:

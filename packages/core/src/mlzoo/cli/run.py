@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -21,14 +20,12 @@ from mlzoo.cli.model_commands import (
 from mlzoo.cli.options import OptionsCommand, config_options, given_values, parse_numbers
 from mlzoo.cli.output import installed, print_json, print_table, start_job
 from mlzoo.errors import MlzooError
-from mlzoo.report.numbers import listed
 
 if TYPE_CHECKING:
     from mlzoo.config import Option
     from mlzoo.experiment import Result
     from mlzoo.machine import Machine
     from mlzoo.planning import Plan, Repetition
-    from mlzoo.seeds import Outcome
     from mlzoo.session import Settings
 
 
@@ -103,6 +100,9 @@ def _machine_options(variants: list[str], repeated: Option | None) -> list[click
         click.Option(
             ["--show-config"], is_flag=True, help="value and source of every option; exit"
         ),
+        click.Option(
+            ["--tensorboard"], is_flag=True, help="TensorBoard events in the run's folder, too"
+        ),
         *showing_options(),
     ]
 
@@ -160,7 +160,6 @@ def _numbers(flag: str, text: str | None, single: bool) -> list[int]:
 def _execute(plans: Sequence[Plan], params: Mapping[str, Any]) -> None:
     from mlzoo.experiment import starts_a_job
     from mlzoo.machine import Machine, choose_device
-    from mlzoo.planning import DEMO_PRESET
     from mlzoo.seeds import require_one_way
     from mlzoo.session import Settings
 
@@ -174,11 +173,16 @@ def _execute(plans: Sequence[Plan], params: Mapping[str, Any]) -> None:
     if not params["dataset"] and not params["config"] and not params["quiet"]:
         name, dataset = plan.model.name, plan.dataset.name
         click.echo(f"no --dataset given: {name} runs on its default, {dataset}", err=True)
-    if plan.preset == DEMO_PRESET and not params["preset"] and not params["quiet"]:
-        click.echo(f"demo data: {plan.model.name} runs with its preset {DEMO_PRESET}", err=True)
+    if plan.preset != params["preset"] and not params["config"] and not params["quiet"]:
+        click.echo(f"demo data: {plan.model.name} runs with its preset {plan.preset}", err=True)
     for each in plans:  # what the last run lacks is told before the first begins
         each.require_files()
-    settings = Settings(params["stop_after"], not params["no_figures"], quiet=params["quiet"])
+    settings = Settings(
+        params["stop_after"],
+        not params["no_figures"],
+        quiet=params["quiet"],
+        tensorboard=params["tensorboard"],
+    )
     results = _results(plans, params, machine, settings)
     if params["as_json"]:
         values = [{**r.results, "directory": str(r.directory)} for r in results]
@@ -197,14 +201,14 @@ def _results(
 ) -> list[Result]:
     """Run all plans; those that failed at once with others are told at the end."""
     from mlzoo.errors import RunError
-    from mlzoo.seeds import run_each
+    from mlzoo.seeds import names_of, run_each, told
 
     at_once = params["jobs"] > 1 and len(plans) > 1
     waiting = [plan.repetition for plan in plans]
     results: dict[Repetition, Result] = {}
     failed = []
     if not at_once and len(plans) > 1 and not params["quiet"]:
-        click.echo(f"{_told_together(waiting)}, one after the other", err=True)
+        click.echo(f"{names_of(waiting)}, one after the other", err=True)
     try:
         outcomes = run_each(
             plans, out=params["out"], machine=machine, settings=settings, jobs=params["jobs"]
@@ -216,38 +220,16 @@ def _results(
             else:
                 failed.append(outcome)
             if len(plans) > 1 and not params["quiet"]:
-                click.echo(_told(outcome, len(plans) - len(waiting), len(plans)), err=True)
+                click.echo(told(outcome, len(plans) - len(waiting), len(plans)), err=True)
     except (MlzooError, KeyboardInterrupt):
         left = ("not finished", waiting) if at_once else ("not started", waiting[1:])
         if left[1]:
-            click.echo(f"{left[0]}: {_told_together(left[1])}", err=True)
+            click.echo(f"{left[0]}: {names_of(left[1])}", err=True)
         raise
     if failed:
-        names = _told_together([outcome.repetition for outcome in failed])
+        names = names_of([outcome.repetition for outcome in failed])
         raise RunError(f"{len(failed)} of {len(plans)} runs failed: {names}.")
     return [results[plan.repetition] for plan in plans]
-
-
-def _told(outcome: Outcome, number: int, total: int) -> str:
-    """One line about a run of several that ended."""
-    if outcome.result is None:
-        return f"[{number}/{total}] {_told_one(outcome.repetition)} failed: {outcome.error}"
-    main = outcome.result.results["main_metric"]
-    value = outcome.result.metrics["test"][main]
-    return f"[{number}/{total}] {_told_one(outcome.repetition)}: test {main} {value:.4g}"
-
-
-def _told_one(repetition: Repetition) -> str:
-    return ", ".join(f"{name} {number}" for name, number in repetition)
-
-
-def _told_together(repetitions: Sequence[Repetition]) -> str:
-    """``seeds 1, 2``; ``splits 3-30, seeds 0``; one by one if that would name more than there are."""
-    names = [name for name, _ in repetitions[0]]
-    numbers = {name: sorted({dict(each)[name] for each in repetitions}) for name in names}
-    if math.prod(map(len, numbers.values())) > len(repetitions):
-        return "; ".join(map(_told_one, repetitions))
-    return listed(numbers)
 
 
 def _show_config(plan: Any, as_json: bool) -> None:

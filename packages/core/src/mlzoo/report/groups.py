@@ -206,8 +206,7 @@ def told_apart(group: Group, groups: Sequence[Group]) -> str:
 
 
 def _named(group: Group) -> str:
-    variant = str(group.first.config.get("preset") or "").partition("/")[2]
-    return f"{group.first.results['model']} {variant}".strip()
+    return f"{group.first.results['model']} {group.first.config.get('preset') or ''}".strip()
 
 
 def _what_else_differs(group: Group, twins: Sequence[Group]) -> str:

@@ -61,7 +61,7 @@ def compare_runs(one: RunRecord, other: RunRecord, split: str = "test") -> list[
             f"no evaluator of the task {task} names a paired test.",
             "mlzoo report RUN RUN shows both beside each other.",
         )
-    return [_tested(entry, one, other, split) for entry in entries]
+    return [paired_test(entry, one, other, split) for entry in entries]
 
 
 def _common_task(one: RunRecord, other: RunRecord, split: str) -> str:
@@ -94,8 +94,12 @@ def _common_task(one: RunRecord, other: RunRecord, split: str) -> str:
     return str(tasks[0])
 
 
-def _tested(entry: Registered, one: RunRecord, other: RunRecord, split: str) -> Comparison:
-    """What one evaluator says, held against its contract."""
+def paired_test(entry: Registered, one: RunRecord, other: RunRecord, split: str) -> Comparison:
+    """What the test of one evaluator says, held against its contract.
+
+    Raises:
+        PluginError: it fails or does not keep its contract; errors of its own are raised as they are.
+    """
     who = f"the paired test of {entry.spec.name!r} of {entry.plugin}"
     test = resolve(entry.spec.paired, entry.plugin)
     try:

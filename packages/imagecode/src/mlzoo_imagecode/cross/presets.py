@@ -85,14 +85,20 @@ def cross_presets(model: str) -> dict[str, dict[str, Any]]:
     """
     published, own = _PUBLISHED[model], _SMALL_OF[model]
     small = {f"digit-strips/{name}": values for name, values in _SMALL_VARIANTS.items()}
+    demo = {**own, "epochs": 20}
     return {
         "digit-strips": own,
         **small,
         "imagecode": published["temporal"],
-        "imagecode/demo": {**own, "epochs": 20},
+        "imagecode/demo": demo,
         "imagecode-simple": published["contra"],
-        "imagecode-simple/demo": {**own, "variant": "contra", "epochs": 20},
+        "imagecode-simple/demo": {**demo, **_SMALL_VARIANTS["contra"]},
         "*/zero-shot": ZERO_SHOT,
         **{f"*/{name}": values for name, values in published.items()},
+        **{
+            f"{dataset}/demo-{name}": {**demo, **values}
+            for dataset in ("imagecode", "imagecode-simple")
+            for name, values in _SMALL_VARIANTS.items()
+        },
         "digit-strips/smoke": _TRY,
     }
