@@ -135,7 +135,7 @@ def test_a_stopped_search_goes_on_to_the_same_end(tmp_path, monkeypatch):
     half = folder_in(tmp_path / "b")
     assert json.loads((half / "tune.json").read_text())["status"] == "interrupted"
     assert len(lines(half / "trials.jsonl")) == 3
-    assert (half / "trials" / "0003" / "checkpoints" / "last.pt").exists()
+    assert (half / "trials" / "0004" / "checkpoints" / "last.pt").exists()
     scored.clear()
     resumed = mlzoo.resume_tuning(half, figures=False, progress=Progress(quiet=True))
     assert without_time(resumed.trials) == without_time(straight.trials)
@@ -184,7 +184,7 @@ def test_a_finished_search_takes_more_trials_and_only_if_asked(tmp_path):
     with pytest.raises(UsageError, match=r"has its 2 trials[\s\S]*--trials N for more"):
         mlzoo.resume_tuning(done, progress=Progress(quiet=True))
     more = mlzoo.resume_tuning(done, trials=3, figures=False, progress=Progress(quiet=True))
-    assert [row["trial"] for row in more.trials] == [0, 1, 2]
+    assert [row["trial"] for row in more.trials] == [1, 2, 3]
     assert TuneInfo.read(done).facts["trials"] == 3
 
 
@@ -211,12 +211,18 @@ def test_a_damaged_journal_is_named(tmp_path):
 
 
 def test_a_loss_that_is_no_number_fails_the_trial_and_the_search_goes_on(tmp_path):
-    tuned = tune(tmp_path, search={"break_at": "0,3", "rate": "0.01..0.1"}, sampler="random", trials=6)
+    tuned = tune(
+        tmp_path, search={"break_at": "0,3", "rate": "0.01..0.1"}, sampler="random", trials=6
+    )
     failed = [row for row in tuned.trials if row["state"] == "failed"]
     assert 0 < len(failed) < 6
     assert {row["options"]["break_at"] for row in failed} == {3}
     assert all("loss became nan in epoch 1" in row["error"] for row in failed)
-    assert tuned.facts["counts"] == {"complete": 6 - len(failed), "pruned": 0, "failed": len(failed)}
+    assert tuned.facts["counts"] == {
+        "complete": 6 - len(failed),
+        "pruned": 0,
+        "failed": len(failed),
+    }
     assert tuned.best["break_at"] == 0
 
 
@@ -273,7 +279,7 @@ def test_the_median_gives_up_trials_and_they_are_never_the_best(tmp_path):
     assert [row["options"] for row in whole.trials] == [row["options"] for row in tuned.trials]
     assert all(row["state"] == "complete" for row in whole.trials)
     for row in complete:
-        assert whole.trials[row["trial"]]["value"] == row["value"]
+        assert whole.trials[row["trial"] - 1]["value"] == row["value"]
 
 
 def studied(folder, trials, sampler="tpe", seed=0):
@@ -398,7 +404,16 @@ def test_a_missing_extra_is_one_line_with_the_fix(tmp_path, monkeypatch, cli):
 
 
 def test_the_command_searches_shows_the_best_and_how_to_judge_it(tmp_path, cli):
-    words = ("--trials", 4, "--search", "rate=0.01..1:log", "--search", "noise=0,0.1", "--epochs", 2)
+    words = (
+        "--trials",
+        4,
+        "--search",
+        "rate=0.01..1:log",
+        "--search",
+        "noise=0,0.1",
+        "--epochs",
+        2,
+    )
     done = cli("tune", "toy", *words, "--out", tmp_path)
     assert done.code == 0, done.err
     folder = folder_in(tmp_path)

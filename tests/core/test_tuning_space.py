@@ -27,7 +27,9 @@ EXTENDED = """class ToyConfig(Config):
 def space(toy):
     source = toy.folder / "mlzoo_toy.py"
     text = source.read_text().replace("class ToyConfig(Config):\n", EXTENDED)
-    text = text.replace("from pydantic import Field", "from typing import Literal\nfrom pydantic import Field")
+    text = text.replace(
+        "from pydantic import Field", "from typing import Literal\nfrom pydantic import Field"
+    )
     source.write_text(text)
 
     def make(*texts, fixed=()):
@@ -51,7 +53,9 @@ def test_ranges_have_the_type_of_the_field(space):
 
 
 def test_choices_have_the_type_of_the_field(space):
-    found = space("layers=1,2,4", "kind=sgd,adam", "warm=true,no", "most=none,5", "widths=64,128|256")
+    found = space(
+        "layers=1,2,4", "kind=sgd,adam", "warm=true,no", "most=none,5", "widths=64,128|256"
+    )
     assert {key: domain.values for key, domain in found.items()} == {
         "layers": (1, 2, 4),
         "kind": ("sgd", "adam"),
@@ -86,7 +90,10 @@ def test_a_space_is_read_back_from_its_text(space):
         ("learning_rat=0.1..1", r"unknown option 'learning_rat'[\s\S]*'learning_rate'"),
         ("seed=1,2", "an option of the run, and only the model's are searched"),
         ("samples=8,16", "an option of the dataset, and only the model's are searched"),
-        ("learning_rate=0..1", "learning_rate in --search: Input should be greater than 0, got '0'"),
+        (
+            "learning_rate=0..1",
+            "learning_rate in --search: Input should be greater than 0, got '0'",
+        ),
         ("layers=1..9", "less than or equal to 8"),
         ("layers=1.5..3", "valid integer"),
         ("layers=one,two", "valid integer"),
@@ -126,4 +133,3 @@ def test_the_default_space_is_around_the_values_in_force(space):
         "dropout": Range(0.0, 0.5),
     }
     assert space(fixed=("learning_rate",)).keys() == {"head_weight_decay", "dropout"}
-

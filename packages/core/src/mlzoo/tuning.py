@@ -341,7 +341,11 @@ def _go_on(search: _Search) -> Tuned:
     """Make the trials that are left, and keep what was found."""
     plan, info = search.plan, search.info
     told = "; ".join(f"{key}={domain.text}" for key, domain in search.space.items())
-    default = " (none was named: rates, decays and dropout)" if info.facts["chosen_by_default"] else ""
+    default = (
+        " (none was named: rates, decays and dropout)"
+        if info.facts.get("chosen_by_default")
+        else ""
+    )
     with keeping_status(
         info,
         search.directory,
@@ -369,7 +373,7 @@ def _go_on(search: _Search) -> Tuned:
 
 def _one(search: _Search, study: Study) -> None:
     """Make the next trial, and keep what came of it."""
-    number = len(study.finished)
+    number = len(study.finished) + 1
     with held_back():
         trial = study.ask()
     began = time.monotonic()
@@ -417,7 +421,7 @@ def _score(
             search.machine,
             folder,
             progress=inner,
-            title=f"trial {number + 1}/{search.total}",
+            title=f"trial {number}/{search.total}",
             tell=tell,
         )
     except GivenUp:
@@ -478,7 +482,7 @@ def _told(search: _Search, row: Row) -> str:
     values = {key: value for key, value in row["options"].items() if isinstance(value, float)}
     others = "".join(f"  {k} {v}" for k, v in row["options"].items() if k not in values)
     options = f"{format_values(values)}{others}".strip()
-    number = f"[{row['trial'] + 1}/{search.total}]"
+    number = f"[{row['trial']}/{search.total}]"
     best = search.info.facts["best"]
     mark = "  (best so far)" if best and best["trial"] == row["trial"] else ""
     return f"{number} {options}: {found}{mark}  [{row['seconds']:.0f} s]"
