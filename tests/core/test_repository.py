@@ -165,7 +165,7 @@ FLOORS = [
     {"report", "search"},
     {"session"},
     {"importing", "trial"},
-    {"experiment", "faults"},
+    {"experiment", "faults", "tuning_trials"},
     {"seeds", "tuning"},
     {"cli", "testing"},
     {"templates"},

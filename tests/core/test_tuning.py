@@ -15,7 +15,8 @@ from mlzoo.errors import DataError, RunError, UsageError
 from mlzoo.experiment import Interrupted
 from mlzoo.progress import BarProgress, Progress
 from mlzoo.run_directory import find_runs
-from mlzoo.tuning import TuneInfo, command_for
+from mlzoo.tuning import command_for
+from mlzoo.tuning_trials import TuneInfo
 
 pytestmark = pytest.mark.usefixtures("toy")
 SEARCH = {"rate": "0.001..1:log", "noise": "0..0.5"}
@@ -186,6 +187,18 @@ def test_a_finished_search_takes_more_trials_and_only_if_asked(tmp_path):
     more = mlzoo.resume_tuning(done, trials=3, figures=False, progress=Progress(quiet=True))
     assert [row["trial"] for row in more.trials] == [1, 2, 3]
     assert TuneInfo.read(done).facts["trials"] == 3
+
+
+def test_a_search_that_was_killed_at_its_end_is_concluded(tmp_path):
+    done = tune(tmp_path, trials=2)
+    found = {name: (done.directory / name).read_text() for name in ("trials.jsonl", "best.json")}
+    for name in found:
+        (done.directory / name).unlink()
+    facts = json.loads((done.directory / "tune.json").read_text())
+    (done.directory / "tune.json").write_text(json.dumps({**facts, "status": "running"}))
+    again = mlzoo.resume_tuning(done.directory, figures=False, progress=Progress(quiet=True))
+    assert again.trials == done.trials
+    assert found == {name: (done.directory / name).read_text() for name in found}
 
 
 def test_changed_data_and_foreign_folders_do_not_go_on(tmp_path):
