@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -115,6 +116,35 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def web(session: nox.Session) -> None:
+    """The report's page in a headless Chromium; skipped, with the reason, where there is none."""
+    if reason := no_browser(session):
+        session.skip(reason)
+    install(session, *editable("core", "imagecode", "mdn"), *TEST_TOOLS, "selenium")
+    session.run("pytest", "tests/web", *session.posargs, env=ONE_THREAD)
+
+
+def no_browser(session: nox.Session) -> str:
+    """Install Debian's Chromium where that may be done and it is not there; why there is none, if so."""
+    wanted = {"chromium": "chromium", "chromedriver": "chromium-driver"}
+    missing = [package for program, package in wanted.items() if not shutil.which(program)]
+    if not missing:
+        return ""
+    how = f"on Debian: apt-get install {' '.join(missing)}"
+    if not (Path("/etc/debian_version").exists() and shutil.which("apt-get")):
+        return f"no {' and '.join(wanted)} on PATH; {how}"
+    if os.geteuid() != 0:
+        return f"only root may install a browser; {how}"
+    environment = {"DEBIAN_FRONTEND": "noninteractive"}
+    for words in (["update"], ["install", "--yes", "--no-install-recommends", *missing]):
+        session.run_install(
+            "apt-get", *words, env=environment, external=True, success_codes=range(256)
+        )
+    found = all(map(shutil.which, wanted))
+    return "" if found else f"apt-get brought no {' and '.join(wanted)}"
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Style and format, checked with ruff."""
     install(session, "ruff")
@@ -151,11 +181,14 @@ def wheel(package: str) -> Path:
 
 
 def check_wheel(session: nox.Session, package: str) -> None:
-    """A wheel tells that it is typed, carries the licence, and leaves the tests at home."""
+    """A wheel tells that it is typed, carries the licence and all files, and leaves the tests at home."""
     name = "mlzoo" if package == "core" else f"mlzoo_{package}"
     files = zipfile.ZipFile(wheel(package)).namelist()
     if f"{name}/py.typed" not in files:
         session.error(f"{wheel(package)} lacks {name}/py.typed")
+    page = {f"mlzoo/report/page/{file}" for file in ("assets/page.css", "templates/page.html")}
+    if package == "core" and not page <= set(files):
+        session.error(f"{wheel(package)} lacks parts of the report's page")
     if not any(file.endswith(".dist-info/licenses/LICENSE") for file in files):
         session.error(f"{wheel(package)} lacks LICENSE")
     own = (f"{name}/", f"mlzoo_{package}-")

@@ -175,7 +175,8 @@ def mlzoo_datasets():
 def mlzoo_models():
     yield ModelSpec(
         name="toy", summary="a line", task=TASK, config=f"{ME}:ToyConfig", factory=f"{ME}:Toy",
-        paper=Paper(title="Lines", authors="A. Uthor", venue="V", year=2020, url="u", bibtex="@misc{l}"),
+        paper=Paper(title="Lines", authors="A. Uthor", venue="V", year=2020, url="https://example.org",
+                    bibtex="@misc{l, title={Lines}, year=2020}"),
         default_dataset="toys", figures={"plot": f"{ME}:figure", "broken": f"{ME}:broken_figure"},
         presets={"toys": {"epochs": 4, "rate": 0.05}, "toys/smoke": {"epochs": 2},
                  "no-val": {"select": "last"}},

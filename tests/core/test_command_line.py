@@ -311,7 +311,7 @@ def test_report_without_runs_says_so(cli, tmp_path):
 
 def test_info_shows_cards_and_citations(cli):
     assert "Lines. A. Uthor. V 2020." in cli("info", "toy").out
-    assert cli("info", "toy", "--bibtex").out == "@misc{l}\n"
+    assert cli("info", "toy", "--bibtex").out == "@misc{l, title={Lines}, year=2020}\n"
     assert json.loads(cli("info", "toys", "--json").out)["kind"] == "DatasetSpec"
     assert "squared error" in cli("info", "toy-error").out
 

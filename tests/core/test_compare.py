@@ -67,6 +67,18 @@ def trained(**options) -> Path:
     return mlzoo.run("toy", progress=Progress(quiet=True), figures=False, **given).directory
 
 
+def edit(run: Path, change) -> None:
+    results = json.loads((run / "results.json").read_text())
+    change(results)
+    write_json(run / "results.json", results)
+
+
+def row_of(shown: str, name: str) -> list[str]:
+    """The cells of a table's row, in words; none if there is no such row."""
+    found = (line for line in shown.splitlines() if line.startswith(f"{name} "))
+    return next(found, name)[len(name) :].split()
+
+
 def test_compare_shows_test_facts_and_verdict(tested, cli) -> None:
     tested("closer")
     one, other = trained(epochs=20), trained(seed=1)
@@ -94,7 +106,7 @@ def test_views_and_other_splits_can_be_compared(tested, cli) -> None:
     assert shown["runs"] == [str(one), str(other)]
     misspelt = cli("compare", one, other, "--split", "tset")
     assert misspelt.code == 2
-    assert "scored no split 'tset'" in misspelt.err
+    assert "neither run scored a split 'tset'" in misspelt.err
     assert "Did you mean 'test'" in misspelt.err
 
 
@@ -104,18 +116,29 @@ def test_limited_runs_are_a_try(tested, cli) -> None:
     assert shown.out.splitlines()[-1] == "--limit was used: a try, not a result"
 
 
-def test_runs_on_other_data_or_of_another_task_are_refused(tested, cli) -> None:
+def test_runs_on_other_data_are_shown_without_a_test(tested, cli) -> None:
     tested("closer")
     one, other = trained(), trained(samples=20)
-    refused = cli("compare", one, other)
-    assert refused.code == 2
-    assert "the runs used different data, toys " in refused.err
-    assert "Name two runs on the same dataset" in refused.err
-    results = json.loads((other / "results.json").read_text())
-    write_json(other / "results.json", {**results, "task": "another"})
-    refused = cli("compare", one, other)
-    assert refused.code == 2
-    assert "of different tasks, toy-regression and another" in refused.err
+    found = cli("compare", one, other)
+    assert found.code == 0, found.err
+    assert row_of(found.out, "samples") == ["16", "(default)", "20", "(option)"]
+    assert row_of(found.out, "fingerprint")
+    assert "no paired test: the runs used different data, toys " in found.out
+    assert "differences of metrics say nothing of the models" in found.out
+    with pytest.raises(UsageError, match="different data"):
+        compare_runs(RunRecord(one), RunRecord(other))
+
+
+def test_runs_of_another_task_are_shown_without_a_test(tested, cli) -> None:
+    tested("closer")
+    one, other = trained(), trained(seed=1)
+    edit(other, lambda results: results.update(task="another"))
+    found = cli("compare", one, other)
+    assert found.code == 0, found.err
+    assert row_of(found.out, "task") == ["toy-regression", "another"]
+    assert "no paired test: the runs are of different tasks, toy-regression and" in found.out
+    with pytest.raises(UsageError, match="different tasks"):
+        compare_runs(RunRecord(one), RunRecord(other))
 
 
 def test_what_is_no_pair_of_finished_runs_is_refused(tested, cli) -> None:
@@ -132,11 +155,11 @@ def test_what_is_no_pair_of_finished_runs_is_refused(tested, cli) -> None:
     assert "does not exist" in cli("compare", one, "nowhere").err
 
 
-def test_a_task_without_a_paired_test_says_so(toy, cli) -> None:
+def test_a_task_without_a_paired_test_says_so_and_shows_the_rest(toy, cli) -> None:
     found = cli("compare", trained(), trained(seed=1))
-    assert found.code == 2
-    assert "no evaluator of the task toy-regression names a paired test" in found.err
-    assert "mlzoo report RUN RUN" in found.err
+    assert found.code == 0
+    assert "nothing differs but seed" in found.out
+    assert "no paired test: no evaluator of the task toy-regression names a paired" in found.out
 
 
 @pytest.mark.parametrize(
@@ -154,11 +177,19 @@ def test_a_test_that_breaks_its_contract_is_named(tested, name, said) -> None:
         compare_runs(*runs)
 
 
-def test_errors_of_the_test_itself_are_shown_as_they_are(tested, cli) -> None:
-    tested("refusing")
+def test_a_broken_test_is_an_error_after_the_rest(tested, cli) -> None:
+    tested("failing")
     found = cli("compare", trained(), trained(seed=1))
     assert found.code == 1
-    assert found.err == "mlzoo: error: nobody knows the answers.\nTake --split val.\n"
+    assert "nothing differs but seed" in found.out
+    assert "the paired test of 'toy-error' of mlzoo-toy 1.0 failed: KeyError" in found.err
+
+
+def test_what_the_test_itself_refuses_is_the_reason(tested, cli) -> None:
+    tested("refusing")
+    found = cli("compare", trained(), trained(seed=1))
+    assert found.code == 0
+    assert "no paired test: nobody knows the answers. Take --split val." in found.out
 
 
 def test_the_paired_test_is_a_ref_and_stands_on_the_card(tested, cli) -> None:
@@ -171,13 +202,143 @@ def test_the_paired_test_is_a_ref_and_stands_on_the_card(tested, cli) -> None:
     assert "paired    a test of two runs  (mlzoo compare RUN RUN)" in cli("info", "toy-error").out
 
 
-def test_a_split_that_was_not_kept_is_one_clear_error(tested, cli) -> None:
+def test_predictions_that_were_not_kept_leave_the_rest(tested, cli) -> None:
     tested("closer")
     one, other = trained(), trained(seed=1)
     (other / "predictions" / "test.npz").unlink()
     found = cli("compare", one, other)
-    assert found.code == 1
-    assert "test.npz" in found.err
+    assert found.code == 0
+    assert "nothing differs but seed" in found.out
+    assert "no paired test: " in found.out
+    assert "test.npz" in found.out
+    assert "test.npz" in json.loads(cli("compare", one, other, "--json").out)["not_tested"]
+
+
+def test_hidden_labels_leave_the_rest(tested, cli) -> None:
+    tested("closer")
+    one, other = trained(), trained(seed=1)
+    for run in (one, other):
+        edit(run, lambda results: results["data"].update(hidden=["test"]))
+    found = cli("compare", one, other)
+    assert found.code == 0
+    assert "no paired test: the labels of test are hidden. Compare another split." in found.out
+    assert "not distinguishable" in cli("compare", one, other, "--split", "val").out
+
+
+def test_a_split_of_one_run_alone_is_no_usage_error(tested, cli) -> None:
+    tested("closer")
+    one, other = trained(), trained(seed=1)
+    edit(other, lambda results: results["metrics"].pop("test@shifted"))
+    found = cli("compare", one, other, "--split", "test@shifted")
+    assert found.code == 0
+    assert "no paired test: " in found.out
+    assert "scored no split 'test@shifted'" in found.out
+
+
+def test_options_stand_with_their_sources_and_times_apart(toy, cli) -> None:
+    one, other = trained(), trained(rate=0.2)
+    found = cli("compare", one, other)
+    assert "nothing differs but rate\n" in found.out
+    assert row_of(found.out, "rate") == ["0.05", "(preset", "toys)", "0.2", "(option)"]
+    assert not any(line.startswith("epochs") for line in found.out.splitlines())
+    whole = cli("compare", one, other, "--full").out
+    assert row_of(whole, "epochs") == ["2", "(preset", "toys/smoke)"] * 2
+    assert row_of(whole, "rule") == [] == row_of(found.out, "started")
+    assert row_of(whole, "selection rule") == ["val", "val"]
+    told = json.loads(cli("compare", one, other, "--json").out)["differences"]
+    assert told["options"] == [
+        {"name": "rate", "one": 0.05, "other": 0.2, "sources": ["preset toys", "option"],
+         "differs": True}
+    ]  # fmt: skip
+    assert told["versions"] == told["code"] == told["machine"] == told["data"] == []
+    everything = json.loads(cli("compare", one, other, "--json", "--full").out)["differences"]
+    assert {"python", "torch", "mlzoo-toy", "evaluator toy-error"} <= {
+        fact["name"] for fact in everything["versions"]
+    }
+
+
+def test_equal_runs_differ_in_nothing(toy, cli) -> None:
+    found = cli("compare", trained(), trained())
+    assert found.code == 0
+    assert "nothing differs but times; all metrics are equal" in found.out
+
+
+def test_metrics_stand_side_by_side_with_their_difference(toy, cli) -> None:
+    one, other = trained(), trained(seed=1)
+    a, b = (json.loads((run / "results.json").read_text())["metrics"] for run in (one, other))
+    told = json.loads(cli("compare", one, other, "--json").out)["metrics"]
+    assert len(told) == 2 * 4
+    for each in told:
+        values = a[each["split"]][each["metric"]], b[each["split"]][each["metric"]]
+        assert (each["one"], each["other"]) == values
+        assert each["difference"] == values[1] - values[0]
+    shown = cli("compare", one, other).out
+    assert "metrics of val, val@shifted: --full" in shown
+    line = next(line.split() for line in shown.splitlines() if line.startswith("test  "))
+    assert line[1:] == ["error", f"{a['test']['error']:.4f}", f"{b['test']['error']:.4f}",
+                        f"{b['test']['error'] - a['test']['error']:+.4f}"]  # fmt: skip
+
+
+def test_honest_metrics_stand_below_those_selected_on_test(toy, cli) -> None:
+    one, other = trained(select="test"), trained(select="test", seed=1)
+    shown = cli("compare", one, other).out
+    assert "test, selected on val" in shown
+    rules = cli("compare", one, trained(seed=2)).out
+    assert "the epochs were selected by different rules, test and val" in rules
+
+
+def test_metrics_of_different_versions_have_no_difference(tested, cli) -> None:
+    tested("closer")
+    one, other = trained(), trained(seed=1)
+    edit(other, lambda results: results["evaluators"].update({"toy-error": "2"}))
+    found = cli("compare", one, other)
+    assert found.code == 0
+    assert "different versions of an evaluator (toy-error v1 and v2)" in found.out
+    assert "mlzoo rescore RUN" in found.out
+    pairs = [line.split() for line in found.out.splitlines() if line.startswith("test  ")]
+    assert [line[-1] for line in pairs] == ["-", "-"]
+    told = json.loads(cli("compare", one, other, "--json").out)
+    assert {each["difference"] for each in told["metrics"]} == {None}
+    assert told["metrics"][0]["versions"] == ["1", "2"]
+    assert told["tests"], "predictions know no version"
+
+
+def test_versions_code_and_machine_are_looked_at(toy, cli) -> None:
+    one, other = trained(), trained()
+    facts = json.loads((other / "run.json").read_text())
+    facts["versions"]["torch"], facts["python"] = "9.9", "3.99"
+    facts["git"] = {"mlzoo-toy": {"commit": "abc", "dirty": True}}
+    write_json(other / "run.json", facts | {"device": "cuda:7"})
+    with (other / "environment.txt").open("a") as file:
+        file.write("a-package==1.2\n")
+    told = json.loads(cli("compare", one, other, "--json").out)["differences"]
+    assert {f["name"]: f["other"] for f in told["versions"]} == {"python": "3.99", "torch": "9.9"}
+    assert {f["name"]: f.get("other") for f in told["installed"]} == {"a-package": "1.2"}
+    assert {"mlzoo-toy commit", "mlzoo-toy dirty"} <= {fact["name"] for fact in told["code"]}
+    assert [fact["name"] for fact in told["machine"]] == ["device"]
+    shown = cli("compare", one, other).out
+    assert "installed of one run alone: a-package" in shown
+    assert "nothing differs" not in shown
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"python": 1}', "", '{"versions": 3}'])
+def test_damaged_files_are_one_clear_error(toy, cli, text) -> None:
+    one, other = trained(), trained(seed=1)
+    (other / "run.json").write_text(text)
+    found = cli("compare", one, other)
+    assert found.code in (0, 1)
+    assert "bug" not in found.err
+    if found.code:
+        assert f"{other}/run.json" in found.err
+
+
+def test_hostile_values_are_shown_short_and_printable(toy, cli) -> None:
+    one, other = trained(), trained(seed=1)
+    facts = json.loads((other / "run.json").read_text())
+    write_json(other / "run.json", facts | {"host": "\x1b[31m" + "x" * 500})
+    out = cli("compare", one, other).out
+    assert "\x1b" not in out
+    assert max(map(len, out.splitlines())) < 300
 
 
 def test_a_usage_error_has_the_status_of_one(tested) -> None:

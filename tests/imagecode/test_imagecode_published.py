@@ -6,15 +6,14 @@ from itertools import groupby
 
 import pytest
 
-from mlzoo_imagecode.metric_specs import METRICS, PHENOMENA_METRICS
+from mlzoo.cards import check_entry
+from mlzoo.registry import registry
+from mlzoo_imagecode.metric_specs import METRICS, PHENOMENA_METRICS, STATIC, VIDEO
 from mlzoo_imagecode.published import (
     ABSTRACT,
     LEADERBOARD,
-    STATIC,
-    VIDEO,
     cross_published,
     published,
-    recombined,
 )
 
 TRIPLE = {"accuracy", "accuracy_video", "accuracy_static"}
@@ -30,12 +29,10 @@ def by_source(numbers=None) -> list[dict[str, float]]:
 
 def test_every_triple_recombines_with_the_counts_of_test() -> None:
     assert VIDEO + STATIC == 2306
-    triples = [values for values in by_source() if set(values) == TRIPLE]
-    assert len(triples) == 5
-    for values in triples:
-        found = recombined(values["accuracy_video"], values["accuracy_static"])
-        assert abs(found - values["accuracy"]) <= 0.1
-    assert recombined(22.0, 59.8) == pytest.approx((1821 * 22.0 + 485 * 59.8) / 2306)
+    assert len([values for values in by_source() if set(values) == TRIPLE]) == 5
+    card = check_entry(registry().model("imagecode"), registry())
+    assert card.counts["identities"] == 5
+    assert card.findings == ()
 
 
 @pytest.mark.parametrize(("model", "triples"), [("uniter", 4), ("vilbert", 5)])
@@ -43,11 +40,9 @@ def test_the_cross_encoders_numbers_recombine_and_nobody_has_verified_them(model
     numbers = cross_published(model)
     assert not any(number.verified for number in numbers)
     assert len({str(sorted(number.options.items())) for number in numbers}) == 5
-    whole = [values for values in by_source(numbers) if set(values) == TRIPLE]
-    assert len(whole) == triples  # of UNITER on pairs only the accuracy over all is remembered
-    for values in whole:
-        found = recombined(values["accuracy_video"], values["accuracy_static"])
-        assert abs(found - values["accuracy"]) <= 0.1
+    card = check_entry(registry().model(model), registry())
+    assert card.counts["identities"] == triples  # of UNITER on pairs only one number is remembered
+    assert card.findings == ()
 
 
 def test_every_number_names_its_source_and_a_known_metric() -> None:

@@ -129,6 +129,8 @@ def test_many_images_are_read_by_processes_and_few_by_threads(
     assert processes_for(MANY - 1) == 0
     monkeypatch.setattr(os, "sched_getaffinity", lambda which: {0, 1, 2}, raising=False)
     assert processes_for(MANY) == 3
+    monkeypatch.setattr(os, "sched_getaffinity", lambda which: {0, 1}, raising=False)
+    assert processes_for(MANY) == 0
     monkeypatch.setattr(os, "sched_getaffinity", lambda which: set(range(64)), raising=False)
     assert processes_for(MANY) == reading.MOST
 

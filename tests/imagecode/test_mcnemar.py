@@ -1,8 +1,7 @@
-"""McNemar's test of two runs, by hand and by its definition."""
+"""McNemar's test of two runs: which descriptions belong together."""
 
 from __future__ import annotations
 
-from math import comb
 from typing import Any
 
 import numpy as np
@@ -10,42 +9,12 @@ import pytest
 from small_contextual import scores_of, small_part
 
 from mlzoo.errors import DataError
+from mlzoo.paired_tests import McNemar
 from mlzoo_imagecode.evaluators import paired
-from mlzoo_imagecode.scores.mcnemar import McNemar
 
 
 def predictions_of(part: Any, scores: np.ndarray) -> dict[str, Any]:
     return {"scores": scores, **part.arrays()}
-
-
-def binomial(b: int, n: int) -> float:
-    return comb(n, b) / 2**n
-
-
-@pytest.mark.parametrize(("b", "c"), [(0, 0), (1, 0), (5, 5), (3, 11), (11, 3), (20, 41), (0, 30)])
-def test_exact_and_mid_p_are_sums_of_binomial_probabilities(b, c) -> None:
-    n, least = b + c, min(b, c)
-    found = McNemar(both=7, only_one=b, only_other=c, neither=9)
-    tail = sum(binomial(i, n) for i in range(least + 1))
-    assert found.exact == pytest.approx(min(1.0, 2 * tail))
-    assert found.mid_p == pytest.approx(min(1.0, 2 * tail - binomial(least, n)))
-    assert found.chi_square == pytest.approx((b - c) ** 2 / n if n else 0)
-    assert found.mid_p <= found.exact
-
-
-def test_many_pairs_agree_with_chi_square() -> None:
-    found = McNemar(both=500, only_one=240, only_other=310, neither=800)
-    assert found.chi_square == pytest.approx(70**2 / 550)
-    assert found.asymptotic == pytest.approx(0.002839, abs=1e-5)
-    assert found.mid_p == pytest.approx(found.asymptotic, rel=0.03)
-
-
-def test_the_four_counts_are_of_paired_answers() -> None:
-    one = np.array([True, True, False, False, True])
-    other = np.array([True, False, True, False, False])
-    assert McNemar.of(one, other) == McNemar(1, 2, 1, 1)
-    with pytest.raises(ValueError, match="5 answers cannot be paired with 4"):
-        McNemar.of(one, other[:4])
 
 
 def test_two_runs_are_paired_by_set_and_text_whatever_their_order() -> None:

@@ -206,6 +206,8 @@ def test_predictions_have_their_promised_arrays(data, classifier):
 
     assert shapes == {
         "label": ("int64", (count,)),
+        "classes": ("int64", (6,)),
+        "unseen": ("int64", (2,)),
         "scores": ("float32", (count, 6)),
         "unseen_scores": ("float32", (count, 2)),
         "synthetic": ("float32", (20, WIDTH)),

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlzoo import Published
 from mlzoo.planning import Plan, make_plan
-from mlzoo_tfvaegan.card import check_harmonic_means
 from mlzoo_tfvaegan.metrics import METRICS
 from mlzoo_tfvaegan.model import step_options
 from mlzoo_tfvaegan.presets import presets
@@ -118,49 +116,6 @@ def test_every_preset_reaches_the_options_of_the_step(key):
 def test_every_dataset_of_the_task_can_be_tried_in_seconds():
     for dataset in ("digits", *DATASETS, "custom"):
         assert values(dataset, "smoke")["epochs"] == 2
-
-
-def row(u: float, s: float, h: float, **changes: object) -> list[Published]:
-    shared = {
-        "dataset": "cub",
-        "source": "a table",
-        "selection": "test",
-        "verified": True,
-        "tolerance": 1.5,
-    } | changes
-    numbers = {"gzsl_unseen": u, "gzsl_seen": s, "gzsl_h": h}
-    return [Published(metric=name, value=value, **shared) for name, value in numbers.items()]
-
-
-def test_all_published_rows_have_the_harmonic_mean_of_their_parts():
-    assert check_harmonic_means(published()) == []
-
-
-def test_a_wrong_harmonic_mean_is_caught_by_dataset_and_numbers():
-    good = row(52.8, 64.7, 58.1)
-    wrong = row(62.5, 84.1, 71.1, dataset="flo", options={"features": "finetuned"})
-
-    (found,) = check_harmonic_means([*good, *wrong])
-    assert found.startswith("flo features=finetuned test: ")
-    assert all(number in found for number in ("62.5", "84.1", "71.71", "71.1"))
-
-
-@pytest.mark.parametrize(("h", "complaints"), [(58.0, 1), (58.1, 0), (58.2, 0), (58.3, 1)])
-def test_rounding_is_allowed_for_and_no_more(h, complaints):
-    # u in [52.75, 52.85), s in [64.65, 64.75): H in [58.10, 58.20), which rounds to 58.1 or 58.2.
-    assert len(check_harmonic_means(row(52.8, 64.7, h))) == complaints
-
-
-def test_rows_of_other_options_and_splits_are_not_mixed():
-    mixed = row(52.8, 64.7, 58.1)[:2] + row(1, 1, 58.1, options={"features": "other"})[2:]
-
-    assert check_harmonic_means(mixed) == []
-    assert check_harmonic_means(mixed[:2] + row(1, 1, 50.0, split="other")[2:]) == []
-
-
-def test_a_model_that_knows_one_side_alone_has_no_harmonic_mean():
-    assert check_harmonic_means(row(0, 80.0, 0.0)) == []
-    assert len(check_harmonic_means(row(0, 80.0, 10.0))) == 1
 
 
 def test_published_numbers_cover_every_row_of_the_card():

@@ -34,6 +34,10 @@ class World(Protocol):
         """Ids of the classes to learn from."""
 
     @property
+    def unseen(self) -> Index:
+        """Ids of the others."""
+
+    @property
     def classes(self) -> Index:
         """Ids of all classes: the columns of the scores."""
 
@@ -104,10 +108,16 @@ class ESZSL:
         return given
 
     def predict(self, split: str) -> dict[str, npt.NDArray[Any]]:
-        """Label and scores of the test samples: ``label`` int64 [n], ``scores`` float32 [n, classes]."""
+        """Label and scores of the test samples: ``label`` int64 [n], ``scores`` float32 [n, classes]; and
+        which classes these are, so that runs can be compared."""
         scores = self._scores(self._test)
         scores[:, np.isin(self.data.classes, self.data.seen)] -= self.penalty
-        return {"label": self.data.test.label, "scores": scores.astype(np.float32)}
+        return {
+            "label": self.data.test.label,
+            "scores": scores.astype(np.float32),
+            "classes": self.data.classes,
+            "unseen": self.data.unseen,
+        }
 
     def _scores(self, features: Matrix) -> Matrix:
         """xᵀ V s of every sample and class, float64 [n, classes]."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlzoo.specs import Metric
+from mlzoo.specs import Identity, Metric
 
 MAIN = "seen_f1_5"
 """Chooses the epoch on val, as in the published program: no label of an unseen tag may choose anything."""
@@ -46,6 +46,13 @@ def _of_section(section: str) -> dict[str, Metric]:
 
 METRICS = {name: metric for section in SECTIONS for name, metric in _of_section(section).items()}
 """Every key of ``mlzoo_biam.evaluators.score``."""
+
+IDENTITIES = tuple(
+    Identity(metric=f"{section}_f1_{k}", kind="harmonic-mean", of=("precision", "recall"))
+    for section, ks in F1_KS.items()
+    for k in ks
+)
+"""F1 = 2PR / (P + R) of the precision and the recall that are printed beside it (``Published.beside``)."""
 
 POOLED_METRICS = {
     f"{section}_{name}": _metric(text, section)

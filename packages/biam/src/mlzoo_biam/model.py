@@ -238,7 +238,7 @@ class BiAMModel:
             shown = shown_maps(self.network, self.data, scores) if split == "test" else {}
         finally:
             self.network.train()
-        return {"scores": scores, **images.own_labels.arrays(), **shown}
+        return {"scores": scores, **self.data.beside_scores(split), **shown}
 
     @torch.no_grad()
     def scores(

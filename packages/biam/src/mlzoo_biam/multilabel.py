@@ -8,6 +8,8 @@ and from ``data.vectors`` (all tags), and predicts these arrays for a split of n
     label_indptr   int64   [n+1]       data.part(split).labels.arrays() gives them
     label_tags     int32   [entries]
     label_values   int8    [entries]
+    seen_count     int64   []          tags that are seen; optional, without it two runs cannot be compared by
+                                       the task's paired test
 
 Labels of unseen tags belong to evaluation alone: no model may read them for training.
 """
@@ -214,6 +216,15 @@ class MultiLabelData:
         if images is None:
             raise UsageError(f"there are no images of {name!r}.")
         return images
+
+    def beside_scores(self, split: str) -> dict[str, npt.NDArray[Any]]:
+        """What stands beside ``scores`` in the predictions of a split.
+
+        Raises:
+            UsageError: there is no such split.
+        """
+        seen_count = np.array(self.seen_count, dtype=np.int64)
+        return {**self.part(split).own_labels.arrays(), "seen_count": seen_count}
 
     def fingerprint(self) -> str:
         """SHA-256 over features, labels, names' order, word vectors and parts."""

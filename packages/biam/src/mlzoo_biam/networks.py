@@ -40,7 +40,7 @@ def tokens(maps: Tensor) -> Tensor:
 
 def on_grid(regions: Tensor, grid: torch.Size | tuple[int, int]) -> Tensor:
     """[B, S, d] to [B, d, rows, columns]; a view."""
-    return regions.view(len(regions), *grid, -1).permute(0, 3, 1, 2)
+    return regions.unflatten(1, tuple(grid)).permute(0, 3, 1, 2)
 
 
 class Pointwise(nn.Conv2d):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mlzoo import DatasetSpec, EvaluatorSpec, ModelSpec, Paper, hookimpl
 from mlzoo_biam.baselines.cards import baselines
-from mlzoo_biam.metric_specs import METRICS, POOLED_METRICS
+from mlzoo_biam.metric_specs import IDENTITIES, METRICS, POOLED_METRICS
 from mlzoo_biam.nus_wide.spec import nus_wide
 from mlzoo_biam.open_images.spec import open_images
 from mlzoo_biam.presets import presets
@@ -53,6 +53,7 @@ def mlzoo_models() -> Iterator[ModelSpec]:
         predict="mlzoo_biam.predict:predict",
         predict_config="mlzoo_biam.predict_config:PredictOptions",
         weights="mlzoo_biam.weights:import_weights",
+        onnx="mlzoo_biam.onnx:network",
     )
     yield from baselines(TASK)
 
@@ -86,6 +87,8 @@ def mlzoo_evaluators() -> Iterator[EvaluatorSpec]:
             "per-tag": "mlzoo_biam.evaluators:per_tag",
             "at-k": "mlzoo_biam.evaluators:at_k_table",
         },
+        paired="mlzoo_biam.paired:paired",
+        identities=IDENTITIES,
     )
     yield EvaluatorSpec(
         name="pooled",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlzoo.config import Config
-    from mlzoo.contracts import Finding, Model, TaskData
+    from mlzoo.contracts import Finding, Model, OnnxNetwork, TaskData
     from mlzoo.errors import MlzooError
     from mlzoo.experiment import (
         Result,
@@ -21,19 +21,24 @@ if TYPE_CHECKING:
         resume,
         run,
     )
+    from mlzoo.export.exporting import Exported, export_run
     from mlzoo.hookspecs import hookimpl
     from mlzoo.reproduction import Reproduction, reproduce
+    from mlzoo.rescoring import rescore
     from mlzoo.run_directory import RunRecord
     from mlzoo.runs import Run
     from mlzoo.specs import (
         DataFile,
         DatasetSpec,
         EvaluatorSpec,
+        Identity,
         Metric,
         ModelSpec,
+        MtebTask,
         Paper,
         Published,
     )
+    from mlzoo.tuning import Tuned, resume_tuning, tune
 
 __version__ = "0.1.0"
 
@@ -42,11 +47,15 @@ _HOMES = {
     "DataFile": "mlzoo.specs",
     "DatasetSpec": "mlzoo.specs",
     "EvaluatorSpec": "mlzoo.specs",
+    "Exported": "mlzoo.export.exporting",
     "Finding": "mlzoo.contracts",
+    "Identity": "mlzoo.specs",
     "Metric": "mlzoo.specs",
     "MlzooError": "mlzoo.errors",
     "Model": "mlzoo.contracts",
     "ModelSpec": "mlzoo.specs",
+    "MtebTask": "mlzoo.specs",
+    "OnnxNetwork": "mlzoo.contracts",
     "Paper": "mlzoo.specs",
     "Published": "mlzoo.specs",
     "Reproduction": "mlzoo.reproduction",
@@ -54,14 +63,19 @@ _HOMES = {
     "Run": "mlzoo.runs",
     "RunRecord": "mlzoo.run_directory",
     "TaskData": "mlzoo.contracts",
+    "Tuned": "mlzoo.tuning",
     "evaluate": "mlzoo.experiment",
+    "export_run": "mlzoo.export.exporting",
     "hookimpl": "mlzoo.hookspecs",
     "import_weights": "mlzoo.experiment",
     "load_dataset": "mlzoo.experiment",
     "predict": "mlzoo.experiment",
+    "rescore": "mlzoo.rescoring",
     "reproduce": "mlzoo.reproduction",
     "resume": "mlzoo.experiment",
+    "resume_tuning": "mlzoo.tuning",
     "run": "mlzoo.experiment",
+    "tune": "mlzoo.tuning",
 }
 
 
@@ -97,11 +111,15 @@ __all__ = [
     "DataFile",
     "DatasetSpec",
     "EvaluatorSpec",
+    "Exported",
     "Finding",
+    "Identity",
     "Metric",
     "MlzooError",
     "Model",
     "ModelSpec",
+    "MtebTask",
+    "OnnxNetwork",
     "Paper",
     "Published",
     "Reproduction",
@@ -109,15 +127,20 @@ __all__ = [
     "Run",
     "RunRecord",
     "TaskData",
+    "Tuned",
     "datasets",
     "evaluate",
     "evaluators",
+    "export_run",
     "hookimpl",
     "import_weights",
     "load_dataset",
     "models",
     "predict",
     "reproduce",
+    "rescore",
     "resume",
+    "resume_tuning",
     "run",
+    "tune",
 ]

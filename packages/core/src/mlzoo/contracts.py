@@ -7,12 +7,13 @@ class its models read and the prediction arrays its evaluators read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from torch import Tensor, nn
 
     from mlzoo.runs import Run
 
@@ -95,3 +96,26 @@ class Finding:
     subject: str
     text: str
     fix: str = ""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OnnxNetwork:
+    """A network as a file for other runtimes; what :attr:`mlzoo.ModelSpec.onnx` returns.
+
+    Attributes:
+        network: called with the inputs by position in evaluation mode, on the CPU; returns a tensor, or a
+            tuple of them. It must not ask for a size by ``len`` where that size may change.
+        inputs: example tensors by name, in the order of the arguments, as the data have them: the file is
+            checked on these.
+        outputs: names of what it returns, in order.
+        axes: of each input those axes that may have any size, with a name: ``{"features": {0: "batch"}}``.
+            Axes of one name have one size; in the examples it is at least 2.
+        facts: what a reader needs to understand the outputs, such as the names of the classes (JSON
+            values); kept in the file.
+    """
+
+    network: nn.Module
+    inputs: Mapping[str, Tensor]
+    outputs: tuple[str, ...]
+    axes: Mapping[str, Mapping[int, str]]
+    facts: Mapping[str, Any] = field(default_factory=dict)

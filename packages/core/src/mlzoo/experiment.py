@@ -10,17 +10,18 @@ from typing import Any
 
 from mlzoo.config import Config, Layer, OptionSet
 from mlzoo.contracts import Model, TaskData
-from mlzoo.errors import DataError, MlzooError, PluginError, RunError, UsageError
+from mlzoo.errors import DataError, MlzooError, PluginError, UsageError
 from mlzoo.importing import imported
 from mlzoo.job import process_count
 from mlzoo.launch import launch
+from mlzoo.live_view import was_begun
 from mlzoo.machine import Machine, choose_device
 from mlzoo.planning import Plan, load, make_plan, plan_of, predict_options
 from mlzoo.plugins import Registered
 from mlzoo.prediction import Columns, checked_columns
 from mlzoo.progress import Progress, default_progress
 from mlzoo.registry import registry, resolve
-from mlzoo.run_directory import RunInfo, RunRecord
+from mlzoo.run_directory import RunInfo, RunRecord, finished_run
 from mlzoo.run_status import Interrupted
 from mlzoo.scoring import load_best, score_all
 from mlzoo.search import choice_of, score_again
@@ -57,6 +58,7 @@ def run(
     out: Path | str = DEFAULT_OUT,
     stop_after: int | None = None,
     figures: bool = True,
+    tensorboard: bool = False,
     progress: Progress | None = None,
     **options: Any,
 ) -> Result:
@@ -74,6 +76,7 @@ def run(
         out: where run directories are made.
         stop_after: leave the run resumable after this many epochs.
         figures: draw the model's figures.
+        tensorboard: write TensorBoard events into the run's folder, too.
         progress: where to show progress; standard error if omitted.
         **options: the run's (``seed``, ``select``, ``limit``, ``precision``), the model's and the dataset's.
 
@@ -92,7 +95,7 @@ def run(
         data_dir=Path(data_dir) if data_dir else None,
     )
     machine = Machine(device, devices, compile)
-    settings = Settings(stop_after, figures, progress)
+    settings = Settings(stop_after, figures, progress, tensorboard=tensorboard)
     if starts_a_job(machine):
         return _read(
             launch(devices, _execute_in_job, plan, Path(out), machine, settings.portable())
@@ -167,9 +170,12 @@ def resume(
     data_dir: Path | str | None = None,
     stop_after: int | None = None,
     figures: bool = True,
+    tensorboard: bool | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Go on with an interrupted run, exactly where its last whole epoch ended.
+
+    What is None is as the run began.
 
     Raises:
         UsageError: the run is done.
@@ -182,7 +188,8 @@ def resume(
         raise UsageError(f"{directory} is done.", fix)
     compile = bool(facts.get("compile")) if compile is None else compile
     machine = Machine(device or facts.get("device", "auto"), devices, compile)
-    settings = Settings(stop_after, figures, progress)
+    tensorboard = was_begun(record.directory) if tensorboard is None else tensorboard
+    settings = Settings(stop_after, figures, progress, tensorboard=tensorboard)
     data_root = Path(data_dir) if data_dir else None
     if starts_a_job(machine):
         portable = settings.portable()
@@ -279,7 +286,7 @@ def evaluate(
     """
     from mlzoo.rng import preserved_rng
 
-    record = _finished(directory)
+    record = finished_run(directory)
     plan = plan_of(record, Path(data_dir) if data_dir else None)
     only = {registry().evaluator(evaluator, plan.model.task).spec.name} if evaluator else None
     with preserved_rng():  # the caller's random streams are no business of a score
@@ -329,7 +336,7 @@ def predict(
     """
     from mlzoo.rng import preserved_rng
 
-    record = _finished(directory)
+    record = finished_run(directory)
     plan = plan_of(record, Path(data_dir) if data_dir else None)
     if plan.model.predict is None:
         raise UsageError(f"{plan.model.name} does not predict new inputs.")
@@ -367,14 +374,6 @@ def _predict_options(entry: Registered, given: Mapping[str, Any]) -> tuple[Confi
             )
         return ()
     return (known.resolve([Layer("option", given)]).model,)
-
-
-def _finished(directory: Path | str) -> RunRecord:
-    record = RunRecord(Path(directory))
-    if record.info.get("status") != "done":
-        fix = f"Finish it first: mlzoo resume {quote(str(directory))}"
-        raise RunError(f"{directory} is not done.", fix)
-    return record
 
 
 def _trained(record: RunRecord, plan: Plan, select: str, device: str) -> tuple[Model, TaskData]:

@@ -130,7 +130,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object that a JSON file holds.
 
     Raises:
-        RunError: missing, damaged, with NaN or infinity, or no object.
+        RunError: missing, damaged, with NaN or infinity or text that is none, or no object.
     """
 
     def refuse(constant: str) -> None:
@@ -138,6 +138,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
     try:
         value = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+        json.dumps(value, ensure_ascii=False).encode()  # half a letter could not even be shown
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise RunError(f"{path} cannot be read: {reason}.") from error

@@ -51,7 +51,7 @@ def mlzoo_models() -> Iterable[ModelSpec]:  # type: ignore[empty-body]
                 summary="assigns the class with the nearest mean",
                 task="toy-classification",
                 paper=Paper(title="A title", authors="A. Author", venue="A venue", year=2020,
-                            url="https://example.org", bibtex="@misc{author2020}"),
+                            url="https://example.org", bibtex="@misc{a2020, title={A title}, year={2020}}"),
                 config="my_plugin.config:NearestMeanConfig",
                 factory="my_plugin.model:NearestMean",
                 default_dataset="two-moons",

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mlzoo.errors import NonFiniteError, RunError
 from mlzoo.files import append_line, atomic_write
@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     import torch
 
     Number = float | int | torch.Tensor
+
+
+class Mirror(Protocol):
+    """Somebody else who keeps the rows of a log, as they stand in the file."""
+
+    def restart(self, rows: list[dict[str, Any]]) -> None:
+        """The log holds these rows alone, whatever it held before."""
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """A row was written."""
 
 
 class MetricsLog:
@@ -32,16 +42,19 @@ class MetricsLog:
         mean: Callable[[list[float]], list[float]] | None = None,
         *,
         writes: bool = True,
+        mirror: Mirror | None = None,
     ) -> None:
         """
         Args:
             path: the file.
             mean: of values over the processes of a job; called by all of them at the same steps.
             writes: False in a process that only takes part.
+            mirror: told of every row that is written, and of those that a rewind leaves.
         """
         self.path = path
         self._mean = mean
         self._writes = writes
+        self._mirror = mirror
         self._held: list[tuple[int, int, dict[str, Number]]] = []
         self._sums: dict[str, list[float]] = {}
 
@@ -89,6 +102,8 @@ class MetricsLog:
             k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()
         }
         append_line(self.path, json.dumps(clean))
+        if self._mirror is not None:
+            self._mirror.add(clean)
 
     def rewind(self, epoch: int) -> None:
         """Drop the rows after ``epoch``."""
@@ -97,6 +112,8 @@ class MetricsLog:
         rows = [row for row in read_rows(self.path) if row["epoch"] <= epoch]
         with atomic_write(self.path) as file:
             file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
+        if self._mirror is not None:
+            self._mirror.restart(rows)
 
 
 def _fetched(values: list[Number]) -> list[float]:

@@ -36,7 +36,7 @@ PREDICT_TAKES = {
 """What ``mlzoo predict`` and :func:`mlzoo.predict` take whatever the model."""
 
 DEMO_PRESET = "demo"
-"""The variant that is taken on demo data if none is named."""
+"""The variant that is taken on demo data if none is named; ``demo-x`` is taken for ``x``."""
 
 Repetition: TypeAlias = tuple[tuple[str, int], ...]
 """``(("split", 7), ("seed", 0))``, or ``(("seed", 0),)`` where a dataset has no repetitions."""
@@ -250,12 +250,15 @@ def preset_layers(spec: ModelSpec, dataset: str, variant: str | None) -> list[La
     return [Layer(f"preset {name}", spec.presets[name]) for name in names]
 
 
-def _preset_of_demo(spec: ModelSpec, dataset: str, data_dir: Path | None) -> str | None:
-    """The variant ``demo``, where the model has one and the dataset's folder holds demo data: published
-    sizes on data made to be tried would take hours."""
-    if DEMO_PRESET in spec.variants(dataset) and is_demo(data_root(data_dir), dataset):
-        return DEMO_PRESET
-    return None
+def _on_demo(
+    variant: str | None, spec: ModelSpec, dataset: str, data_dir: Path | None
+) -> str | None:
+    """What stands for a variant where the dataset's folder holds demo data: ``demo`` for none, ``demo-x`` for
+    ``x``, if the model has that. Published sizes on data made to be tried would take hours."""
+    small = DEMO_PRESET if variant is None else f"{DEMO_PRESET}-{variant}"
+    if small in spec.variants(dataset) and is_demo(data_root(data_dir), dataset):
+        return small
+    return variant
 
 
 def choose(
@@ -301,8 +304,8 @@ def make_plan(
     # A run's config.json holds every value: its preset is history, not a layer.
     if preset is None and "sources" not in content:
         preset = content.get("preset")
-    if preset is None and config_file is None:
-        preset = _preset_of_demo(model_entry.spec, dataset_entry.spec.name, data_dir)
+    if preset is not None or config_file is None:
+        preset = _on_demo(preset, model_entry.spec, dataset_entry.spec.name, data_dir)
     values = {key: value for key, value in content.items() if key not in RESERVED}
     layers = preset_layers(model_entry.spec, dataset_entry.spec.name, preset)
     if config_file:
@@ -324,16 +327,19 @@ def _planned(request: Mapping[str, Any]) -> Plan:
 
 
 def plan_of(record: RunRecord, data_dir: Path | None = None) -> Plan:
-    """The plan a run was made from."""
+    """The plan a run was made from; its preset is the one that the run was made with."""
     config = record.config
     if not all(isinstance(config.get(key), str) for key in ("model", "dataset")):
         raise RunError(
             f"{record.directory / 'config.json'} is damaged: it names no model or dataset."
         )
     kept = record.info.get("data_dir")
-    return make_plan(
+    plan = make_plan(
         config["model"],
         config["dataset"],
         config_file=record.directory / "config.json",
         data_dir=data_dir or (Path(kept) if kept else None),
     )
+    # Published numbers are held against the preset that the run was made with, if there still is one.
+    known = config.get("preset") in plan.model.variants(plan.dataset.name)
+    return replace(plan, preset=config["preset"] if known else None)

@@ -5,6 +5,7 @@
     runs/<model>-<dataset>/<time>-s<seed>-<id>/
       config.json run.json environment.txt metrics.jsonl log.txt
       checkpoints/ predictions/ tables/ results.json figures/
+      predictions/honest/, beside a selection on test data
       search/, where the epoch was searched for on validation data
 """
 
@@ -19,13 +20,14 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import distributions
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from mlzoo.errors import RunError
@@ -39,9 +41,20 @@ if TYPE_CHECKING:
     from mlzoo.contracts import TaskData
     from mlzoo.plugins import Plugin
 
+HONEST = "honest"
+"""Folder below ``predictions`` for those of the honestly selected weights, beside a selection on test."""
 
-def create(out: Path, model: str, dataset: str, seed: int) -> Path:
+
+OF_A_RUN = ("checkpoints", "predictions", "figures")
+
+
+def create(
+    out: Path, model: str, dataset: str, seed: int, folders: Iterable[str] = OF_A_RUN
+) -> Path:
     """Make a new folder that no other run shares, even one started in the same second.
+
+    Args:
+        folders: made in it.
 
     Raises:
         RunError: ``out`` cannot be written.
@@ -57,7 +70,7 @@ def create(out: Path, model: str, dataset: str, seed: int) -> Path:
             except FileExistsError:
                 continue
             with removed_unless_begun(directory):
-                for name in ("checkpoints", "predictions", "figures"):
+                for name in folders:
                     (directory / name).mkdir()
             return directory
     except OSError as error:
@@ -70,8 +83,10 @@ def create(out: Path, model: str, dataset: str, seed: int) -> Path:
 class RunInfo:
     """``run.json``: status, times, host, versions; rewritten whole at every change."""
 
+    file = "run.json"
+
     def __init__(self, directory: Path, **facts: Any) -> None:
-        self.path = directory / "run.json"
+        self.path = directory / self.file
         self.facts: dict[str, Any] = facts
 
     def update(self, **facts: Any) -> None:
@@ -190,12 +205,12 @@ def is_in_use(directory: Path) -> bool:
 
 
 @contextmanager
-def removed_unless_begun(directory: Path) -> Iterator[None]:
+def removed_unless_begun(directory: Path, file: str = RunInfo.file) -> Iterator[None]:
     """A new folder is a run as soon as it has a ``run.json``; after an error before that it goes."""
     try:
         yield
     except BaseException:
-        if not (directory / "run.json").exists():
+        if not (directory / file).exists():
             shutil.rmtree(directory, ignore_errors=True)
         raise
 
@@ -250,17 +265,55 @@ class RunRecord:
                 values.setdefault(row["epoch"], []).append(row[name])
         return {epoch: statistics.fmean(each) for epoch, each in values.items()}
 
-    def predictions(self, split: str) -> dict[str, npt.NDArray[np.generic]]:
-        """The stored prediction arrays of a split or ``split@view``."""
+    def predictions(
+        self, split: str, *, honest: bool = False
+    ) -> dict[str, npt.NDArray[np.generic]]:
+        """The stored prediction arrays of a split or ``split@view``.
+
+        Args:
+            honest: of the honestly selected weights, where the run's own were selected on test data.
+
+        Raises:
+            DataError: missing or damaged.
+        """
         from mlzoo.data.readers import read_npz
 
-        return dict(read_npz(self.directory / "predictions" / f"{split}.npz"))
+        return dict(read_npz(predictions_file(self.directory, split, honest=honest)))
 
     def load_data(self) -> TaskData:
         """The data the run was made on, loaded again if it is not at hand."""
         from mlzoo.planning import plan_of
 
         return plan_of(self).load_data() if self.data is None else self.data
+
+
+def predictions_file(directory: Path, split: str, *, honest: bool = False) -> Path:
+    """Where a run keeps its prediction arrays of a split or ``split@view``."""
+    folder = directory / "predictions"
+    return (folder / HONEST if honest else folder) / f"{split}.npz"
+
+
+def finished_run(directory: Path | str) -> RunRecord:
+    """A run that is done.
+
+    Raises:
+        RunError: it is no run, or not done.
+    """
+    record = RunRecord(Path(directory))
+    if record.info.get("status") != "done":
+        fix = f"Finish it first: mlzoo resume {quote(str(directory))}"
+        raise RunError(f"{directory} is not done.", fix)
+    return record
+
+
+def run_folders(path: Path, unreadable: Callable[[OSError], None] | None = None) -> list[Path]:
+    """Every folder at or below ``path`` with a ``run.json``; links to folders are not followed.
+
+    Args:
+        unreadable: told of each folder that cannot be looked into.
+    """
+    walk = os.walk(path, onerror=unreadable)
+    return sorted(Path(folder) for folder, _, files in walk if "run.json" in files)
 
 
 def find_runs(paths: Iterable[Path]) -> Iterator[RunRecord]:
@@ -273,7 +326,7 @@ def find_runs(paths: Iterable[Path]) -> Iterator[RunRecord]:
     for path in paths:
         if not path.exists():
             raise RunError(f"{path} does not exist.")
-        folders = sorted(info.parent for info in path.rglob("run.json"))
+        folders = run_folders(path)
         if not folders:
             raise RunError(f"{path} holds no run (no run.json at or below it).")
         yield from (RunRecord(f) for f in folders if f.resolve() not in seen)

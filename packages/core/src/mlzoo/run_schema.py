@@ -5,13 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from mlzoo.errors import RunError
 
-Metrics = dict[str, dict[str, float | None]]  # null stands for NaN
+
+def _with_test(metrics: dict[str, dict[str, float | None]]) -> dict[str, dict[str, float | None]]:
+    if "test" not in metrics:
+        raise ValueError("no metrics of test")
+    return metrics
+
+
+Metrics = Annotated[dict[str, dict[str, float | None]], AfterValidator(_with_test)]
+"""By split, ``test`` among them; null stands for NaN."""
 
 
 class _Part(BaseModel):
@@ -32,6 +40,17 @@ class Facts(_Part):
     versions: dict[str, str] | None = None
 
 
+class Tuning(Facts):
+    """Of ``tune.json``."""
+
+    model: str
+    dataset: str
+    trials: int
+    search: dict[str, str]
+    sampler: Literal["tpe", "random"]
+    pruner: Literal["median", "none"]
+
+
 class _Selection(_Part):
     rule: str
     label: str
@@ -44,9 +63,13 @@ class _Data(_Part):
     family: str | None = None
     repeat: dict[str, int] = {}
     hidden: list[str] = []
+    incomparable: str = ""
 
 
 class _Honest(_Part):
+    rule: str
+    label: str
+    epoch: int
     metrics: Metrics
     selection_inflation: dict[str, float | None]
 
@@ -71,8 +94,18 @@ class Results(_Part):
     references: dict[str, dict[str, float | None]]
     data: _Data
     published: list[dict[str, Any]] = []
-    honest: _Honest | None = None
-    weights: _Weights | None = None
+    honest: _Honest = None  # type: ignore[assignment]  # may be missing, but not null
+    weights: _Weights = None  # type: ignore[assignment]
+    rescored: list[dict[str, Any]] = []
+
+
+class Values(_Part):
+    """Of ``config.json``, beside a key for each option."""
+
+    model: str
+    dataset: str
+    preset: str | None = None
+    sources: dict[str, str] = {}
 
 
 def check_schema(kind: type[BaseModel], value: Mapping[str, Any], path: Path) -> None:

@@ -26,8 +26,20 @@ class Interrupted(RunError):  # noqa: N818 - not an error: the run is left resum
 
 
 @contextmanager
-def keeping_status(info: RunInfo, directory: Path, progress: Progress) -> Iterator[None]:
-    """Keeps run.json true, whatever happens inside."""
+def keeping_status(
+    info: RunInfo,
+    directory: Path,
+    progress: Progress,
+    *,
+    what: str = "run",
+    go_on: str = "mlzoo resume",
+) -> Iterator[None]:
+    """Keeps run.json true, whatever happens inside.
+
+    Args:
+        what: lies in the directory.
+        go_on: the command that goes on with it.
+    """
     started, start = time.time(), time.monotonic()  # the clock may be set back meanwhile
     earlier = float(info.facts.get("seconds", 0.0))
     info.update(status="running", started=info.facts.get("started", _iso(started)), error=None)
@@ -54,10 +66,10 @@ def keeping_status(info: RunInfo, directory: Path, progress: Progress) -> Iterat
             close(status, told)
             progress.note(told)
         if on_purpose:
-            fix = f"Go on with: mlzoo resume {quote(str(directory))}"
+            fix = f"Go on with: {go_on} {quote(str(directory))}"
             raise Interrupted(f"{told}.", fix) from error
         if isinstance(error, MlzooError) and not isinstance(error, UsageError):
-            error.fix = f"{error.fix} The run is kept in {directory}.".strip()
+            error.fix = f"{error.fix} The {what} is kept in {directory}.".strip()
         raise
     close("done")
 

@@ -15,7 +15,7 @@ from mlzoo import machine
 from mlzoo.cadence import Cadence
 from mlzoo.checkpoints import load_checkpoint, save_checkpoint
 from mlzoo.errors import CheckpointError, NonFiniteError, RunError
-from mlzoo.metrics_log import MetricsLog
+from mlzoo.metrics_log import MetricsLog, Mirror
 from mlzoo.progress import Progress
 from mlzoo.ranks import every_rank, mean_over_ranks, require_equal_parameters
 from mlzoo.rng import epoch_generator, preserved_rng, rng_state, seed_rank, set_rng_state
@@ -61,6 +61,7 @@ class Run:
         progress: Progress,
         stop_after: int | None = None,
         title: str = "training",
+        mirror: Mirror | None = None,
     ) -> None:
         self.directory = directory
         self.seed = seed
@@ -80,6 +81,7 @@ class Run:
             directory / "metrics.jsonl",
             mean_over_ranks(accelerator) if self.processes > 1 else None,
             writes=accelerator.is_main_process,
+            mirror=mirror,
         )
         self._evaluated: dict[str, float] = {}
         self._cadence = Cadence()

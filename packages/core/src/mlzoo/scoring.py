@@ -10,6 +10,7 @@ from mlzoo.checkpoints import load_checkpoint, save_checkpoint
 from mlzoo.errors import CheckpointError, MlzooError, PluginError, RunError, UsageError
 from mlzoo.files import write_arrays
 from mlzoo.registry import resolve
+from mlzoo.run_directory import HONEST, predictions_file
 from mlzoo.selection import HONEST_UNDER_TEST, LABELS, RETRAINED
 from mlzoo.tables import write_tables
 from mlzoo.verdict import judge
@@ -34,6 +35,23 @@ def score(
         PluginError: an evaluator returns other metrics than its spec declares.
     """
     predictions = model.predict(split)
+    return score_predictions(plan, predictions, data, only), predictions
+
+
+def score_predictions(
+    plan: Plan,
+    predictions: Mapping[str, npt.NDArray[np.generic]],
+    data: TaskData,
+    only: Collection[str] | None = None,
+) -> dict[str, float]:
+    """The metrics of one split's prediction arrays, in the evaluators' order.
+
+    Args:
+        only: names of evaluators; all of the task if omitted.
+
+    Raises:
+        PluginError: an evaluator fails, or returns other metrics than its spec declares.
+    """
     metrics: dict[str, float] = {}
     for entry in plan.evaluator_entries:
         if only is not None and entry.spec.name not in only:
@@ -55,7 +73,7 @@ def score(
                 f"{', '.join(entry.spec.metrics)} but returned {', '.join(values)}."
             )
         metrics.update({name: float(values[name]) for name in entry.spec.metrics})
-    return metrics, predictions
+    return metrics
 
 
 def score_all(
@@ -73,7 +91,7 @@ def store_scores(
     """Keep predictions and tables in the run's folder; returns the metrics by split. A table that
     fails is told."""
     for split, (_, predictions) in scored.items():
-        write_arrays(directory / "predictions" / f"{split}.npz", predictions)
+        write_arrays(predictions_file(directory, split), predictions)
         entries = plan.evaluator_entries
         for problem in write_tables(entries, split, predictions, data, directory):
             tell(problem)
@@ -99,18 +117,31 @@ def results_of(
     results = facts_of(plan, data, metrics, {"rule": rule, "label": label, "epoch": epoch})
     if rule == "test" and (run.checkpoints / HONEST_UNDER_TEST).exists():
         epoch = select_weights(model, run, HONEST_UNDER_TEST, run.epoch)
-        honest = {split: values for split, (values, _) in score_all(plan, model, data).items()}
+        honest = _store_honest(run.directory, score_all(plan, model, data))
         results["honest"] = {
             "rule": "val",
             "label": RETRAINED if run.selector.honest_epoch else LABELS["val"],
             "epoch": epoch,
             "metrics": honest,
-            "selection_inflation": {
-                name: metrics["test"][name] - honest["test"][name] for name in honest["test"]
-            },
+            "selection_inflation": inflation(metrics, honest),
         }
     results["published"] = verdicts(plan, results)
     return results
+
+
+def _store_honest(directory: Path, scored: Scored) -> dict[str, dict[str, float]]:
+    """Keep the predictions of the honestly selected weights; returns the metrics by split."""
+    (directory / "predictions" / HONEST).mkdir(parents=True, exist_ok=True)
+    for split, (_, predictions) in scored.items():
+        write_arrays(predictions_file(directory, split, honest=True), predictions)
+    return {split: values for split, (values, _) in scored.items()}
+
+
+def inflation(
+    metrics: Mapping[str, Mapping[str, float]], honest: Mapping[str, Mapping[str, float]]
+) -> dict[str, float]:
+    """What selecting on test data adds to each metric of test over the honest choice."""
+    return {name: metrics["test"][name] - value for name, value in honest["test"].items()}
 
 
 def facts_of(

@@ -24,6 +24,7 @@ from mlzoo.selection import Selector
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+    from mlzoo.metrics_log import Mirror
     from mlzoo.progress import Progress
     from mlzoo.runs import Run
     from mlzoo.scoring import Scored
@@ -54,6 +55,7 @@ def search_run(
     accelerator: Accelerator,
     progress: Progress,
     stop_after: int | None,
+    mirror: Mirror | None = None,
 ) -> Run:
     """The run on the validation data, in a folder of its own below ``directory``."""
     from mlzoo.runs import Run
@@ -70,6 +72,7 @@ def search_run(
         progress=progress,
         stop_after=stop_after,
         title="search on validation data",
+        mirror=mirror,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from mlzoo.contracts import Model, TaskData
 from mlzoo.data.root import data_root
 from mlzoo.errors import RunError
 from mlzoo.files import write_json
+from mlzoo.live_view import EventMirror, mirrored, require_tensorboard
 from mlzoo.machine import Machine, accelerator_for, choose_device, on_main
 from mlzoo.planning import Plan
 from mlzoo.progress import Progress, default_progress
@@ -27,7 +28,7 @@ from mlzoo.run_directory import (
 )
 from mlzoo.run_status import StopRequested, keeping_status, taking_part
 from mlzoo.scoring import results_of, score
-from mlzoo.search import Choice, choice_of, conclude, search_run, validation_of
+from mlzoo.search import FOLDER, Choice, choice_of, conclude, search_run, validation_of
 from mlzoo.selection import Selector, require_labels
 
 if TYPE_CHECKING:
@@ -45,12 +46,21 @@ class Settings:
         figures: draw the model's figures.
         progress: where to show progress; standard error if omitted.
         quiet: show none.
+        tensorboard: write the log as TensorBoard events too.
+
+    Raises:
+        MlzooError: tensorboard is wanted and not installed.
     """
 
     stop_after: int | None = None
     figures: bool = True
     progress: Progress | None = None
     quiet: bool = False
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        if self.tensorboard:
+            require_tensorboard()
 
     def portable(self, *, quiet: bool | None = None) -> Settings:
         """The same for another process, which has a standard error of its own."""
@@ -161,7 +171,7 @@ def continued(
     with _by_main(ready.accelerator, locked(record.directory)):
         info = RunInfo.read(record.directory)
         progress = _progress(record.directory, settings)
-        on_main(ready.accelerator, lambda: _open_session(info, ready.facts, progress))
+        on_main(ready.accelerator, lambda: open_session(info, ready.facts, progress))
         return _train(ready, record.directory, info, settings)
 
 
@@ -179,7 +189,7 @@ def _progress(directory: Path, settings: Settings) -> Progress:
     return shown
 
 
-def _open_session(info: RunInfo, facts: Mapping[str, Any], progress: Progress) -> None:
+def open_session(info: RunInfo, facts: Mapping[str, Any], progress: Progress) -> None:
     """Keep what the part of the run so far was made with; say so if it changes now."""
     kept = ("argv", "host", "versions", "git", "device", "processes", "compile", "finished")
     former = {name: info.facts.get(name) for name in kept}
@@ -221,15 +231,17 @@ def _search(
     if known is not None:
         return known, settings
     left = settings.stop_after
-    run = search_run(
-        plan,
-        validation,
-        directory,
-        accelerator=accelerator,
-        progress=progress,
-        stop_after=left,
-    )
-    ready.model.fit(run)
+    with _live_view(ready, directory / FOLDER, settings, ["val"]) as mirror:
+        run = search_run(
+            plan,
+            validation,
+            directory,
+            accelerator=accelerator,
+            progress=progress,
+            stop_after=left,
+            mirror=mirror,
+        )
+        ready.model.fit(run)
     with run.plain_networks():
         choice = run.on_main(lambda: conclude(plan, ready.model, validation, run, directory))
     progress.message(
@@ -256,16 +268,6 @@ def _fit_and_score(
     plan, model, data = ready.plan, ready.model, ready.data
     progress = settings.progress
     assert progress is not None
-    run = Run(
-        directory,
-        seed=plan.options.run.seed,
-        accelerator=ready.accelerator,
-        selector=_selector(plan, data, choice),
-        main_metric=plan.main_metric,
-        score=lambda m, split: score(plan, m, data, split)[0],
-        progress=progress,
-        stop_after=settings.stop_after,
-    )
 
     def conclude_run() -> dict[str, Any]:
         results = results_of(plan, model, data, run, choice.metrics if choice else None)
@@ -276,6 +278,30 @@ def _fit_and_score(
                 progress.message(problem)
         return results
 
-    model.fit(run)
+    selector = _selector(plan, data, choice)
+    with _live_view(ready, directory, settings, selector.scored) as mirror:
+        run = Run(
+            directory,
+            seed=plan.options.run.seed,
+            accelerator=ready.accelerator,
+            selector=selector,
+            main_metric=plan.main_metric,
+            score=lambda m, split: score(plan, m, data, split)[0],
+            progress=progress,
+            stop_after=settings.stop_after,
+            mirror=mirror,
+        )
+        model.fit(run)
     with run.plain_networks():
         return run.on_main(conclude_run)
+
+
+def _live_view(
+    ready: Ready, directory: Path, settings: Settings, scored: Sequence[str]
+) -> AbstractContextManager[EventMirror | None]:
+    """The events of a log in ``directory``, if they are wanted; written by the main process alone."""
+    plan, progress = ready.plan, settings.progress
+    assert progress is not None
+    tags = [f"{split}/{plan.main_metric}" for split in scored]
+    wanted = settings.tensorboard and ready.accelerator.is_main_process
+    return mirrored(wanted, directory, plan.config_json(), tags, progress.message)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 Ref: TypeAlias = str
 """``"package.module:attribute"``, imported when it is needed and not before."""
@@ -21,6 +21,11 @@ Selection: TypeAlias = Literal["val", "last", "test"]
 Role: TypeAlias = Literal["needed", "optional", "raw", "made"]
 """Of a file: a run needs it; a run uses it if it is there; ``prepare`` alone reads it; a run needs it, and
 ``prepare`` makes it."""
+
+IdentityKind: TypeAlias = Literal[
+    "harmonic-mean", "geometric-mean", "mean", "weighted-mean", "difference", "at-least"
+]
+"""How a metric follows from others."""
 
 IMPORTED = "imported"
 """In place of a rule, for weights that were not trained here (``mlzoo weights import``)."""
@@ -70,6 +75,11 @@ class Published:
     ``imported`` for a number that published weights themselves give.
     ``options`` are those under which it was reached, where that is not the dataset's preset, e.g.
     ``{"features": "finetuned"}``.
+
+    ``beside`` are numbers that the source prints with it and that are no metrics, such as the precision and
+    the recall that an F1 is made of: ``mlzoo card check`` holds them against an :class:`Identity`.
+    ``inconsistent`` says why the number does not obey one, where the source itself prints it so; a number
+    that does not obey and says nothing is an error of the card.
     """
 
     dataset: str
@@ -81,6 +91,8 @@ class Published:
     tolerance: float
     split: str = "test"
     options: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, float] = field(default_factory=dict)
+    inconsistent: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +156,67 @@ class Metric:
     unit: str = ""
     main: bool = False
     detail: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What a metric must be, given other numbers of the same evaluation.
+
+    Attributes:
+        metric: the one that follows from the others.
+        kind: how: a ``harmonic-mean``, ``geometric-mean``, ``mean`` or ``weighted-mean`` of them, the
+            absolute ``difference`` of two, or ``at-least`` as high as each of them.
+        of: metrics of the task, or names of ``Published.beside``.
+        weights: of a weighted mean, by ``dataset/split``, one for each of ``of``, such as the samples of
+            each part. Of other splits the identity says nothing.
+    """
+
+    metric: str
+    kind: IdentityKind
+    of: tuple[str, ...]
+    weights: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(IdentityKind):
+            known = ", ".join(get_args(IdentityKind))
+            raise ValueError(f"Identity kind must be one of {known}, got {self.kind!r}")
+        if not self.of or (self.kind == "difference" and len(self.of) != 2):
+            raise ValueError(f"Identity of {self.metric}: {self.kind} of {self.of!r} means nothing")
+        if (self.kind == "weighted-mean") != bool(self.weights):
+            raise ValueError(
+                f"Identity of {self.metric}: a weighted-mean, and no other, has weights"
+            )
+        for where, weights in self.weights.items():
+            if len(weights) != len(self.of) or min(weights) < 0 or not sum(weights):
+                raise ValueError(
+                    f"Identity of {self.metric}: weights of {where} must be {len(self.of)} numbers that "
+                    f"are not negative, got {weights!r}"
+                )
+        object.__setattr__(self, "weights", MappingProxyType(dict(self.weights)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MtebTask:
+    """How some metrics of an evaluator are called in a results file of MTEB, the embedding benchmark.
+
+    Attributes:
+        type: the kind of task in MTEB's words, e.g. ``"Any2AnyRetrieval"``.
+        main: the metric of ours that becomes ``main_score``.
+        scores: MTEB's names by ours, e.g. ``{"t2v_r1": "recall_at_1"}``; holds ``main``.
+        languages: as MTEB writes them, e.g. ``("eng-Latn",)``.
+        suffix: what the dataset's name gets to make the task's, where an evaluator has several tasks.
+    """
+
+    type: str
+    main: str
+    scores: Mapping[str, str]
+    languages: tuple[str, ...]
+    suffix: str = ""
+
+    def __post_init__(self) -> None:
+        if self.main not in self.scores:
+            raise ValueError(f"MtebTask scores must hold the main metric {self.main!r}")
+        object.__setattr__(self, "scores", MappingProxyType(dict(self.scores)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,8 +301,8 @@ class ModelSpec:
         config: Ref to the pydantic class of its options.
         factory: Ref ``(config, data) -> Model``.
         presets: option values by ``dataset``, ``dataset/variant`` or ``*/variant`` (of every dataset that
-            has none of its own); a variant starts from its dataset's. The variant ``demo`` is taken on demo
-            data if none is named.
+            has none of its own); a variant starts from its dataset's. On demo data the variant ``demo`` is
+            taken if none is named, and ``demo-x`` for ``x`` if there is one.
         published: numbers of the paper, with their source.
         default_dataset: an embedded dataset, so that ``mlzoo run NAME`` needs no files.
         figures: Ref ``(runs: Sequence[RunRecord]) -> matplotlib Figure`` by name.
@@ -247,6 +320,10 @@ class ModelSpec:
             ``data``, with the weights of a file that others have published, all of them or none, and
             returns facts of the file (JSON values). It raises CheckpointError or DataError with the
             keys that are missing, unknown or mis-shaped. The file is hostile.
+        onnx: Ref ``(model: Model, data: TaskData) -> OnnxNetwork`` for ``mlzoo export RUN --to onnx``:
+            what maps features to scores or embeddings, as one network with example inputs, see
+            :class:`mlzoo.OnnxNetwork`. The model has its selected weights and is on the CPU. It raises
+            UsageError where the model has such a network under other options alone.
         deterministic: nothing in it is drawn at random: every seed gives the same weights.
         budget: one line of measured time and memory.
     """
@@ -265,6 +342,7 @@ class ModelSpec:
     predict_config: Ref | None = None
     predict_without_inputs: bool = False
     weights: Ref | None = None
+    onnx: Ref | None = None
     deterministic: bool = False
     budget: str = ""
 
@@ -277,6 +355,7 @@ class ModelSpec:
             predict=self.predict,
             predict_config=self.predict_config,
             weights=self.weights,
+            onnx=self.onnx,
         )
         if self.predict_config is not None and self.predict is None:
             raise ValueError("ModelSpec predict_config needs a predict")
@@ -310,6 +389,9 @@ class EvaluatorSpec:
             str]`` of two runs' predictions of one split, for ``mlzoo compare RUN RUN``: a test of whether
             they differ by more than chance. It pairs what belongs together itself, and returns ``test``,
             its name, ``p``, its p-value, and what else it says in finite numbers or text.
+        identities: what its metrics must obey among themselves, whoever reports them: ``mlzoo card check``
+            holds published numbers against them, the contract suite those of a run.
+        mteb: tasks of MTEB's kind that its metrics are numbers of, for ``mlzoo export RUN --to mteb-json``.
         version: raised whenever a value may change.
     """
 
@@ -320,6 +402,8 @@ class EvaluatorSpec:
     metrics: Mapping[str, Metric]
     tables: Mapping[str, Ref] = field(default_factory=dict)
     paired: Ref | None = None
+    identities: tuple[Identity, ...] = ()
+    mteb: tuple[MtebTask, ...] = ()
     version: str = "1"
 
     def __post_init__(self) -> None:
@@ -329,6 +413,14 @@ class EvaluatorSpec:
         _check_ref(self, **{f"tables[{name!r}]": ref for name, ref in self.tables.items()})
         if not self.metrics:
             raise ValueError("EvaluatorSpec metrics must name at least one metric")
+        for identity in self.identities:
+            if identity.metric not in self.metrics:
+                raise ValueError(
+                    f"EvaluatorSpec identities speak of {identity.metric!r}, which is no metric of its"
+                )
+        unknown = {name for each in self.mteb for name in each.scores} - set(self.metrics)
+        if unknown:
+            raise ValueError(f"EvaluatorSpec mteb names unknown metrics {sorted(unknown)}")
         object.__setattr__(self, "metrics", MappingProxyType(dict(self.metrics)))
         object.__setattr__(self, "tables", MappingProxyType(dict(self.tables)))
 
@@ -340,7 +432,7 @@ def refs_of(spec: Spec) -> Iterator[tuple[str, Ref]]:
     """Every Ref of a spec with the name of its field."""
     prepared = ("prepare", "prepare_config", "download", "download_config")
     datasets = ("load", "config", *prepared, "doctor", "stats", "demo")
-    models = ("factory", "predict", "predict_config", "weights")
+    models = ("factory", "predict", "predict_config", "weights", "onnx")
     for name in (*datasets, *models, "score", "paired"):
         ref = getattr(spec, name, None)
         if ref is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -39,23 +39,49 @@ def write_tables(
     Raises:
         RunError: the folder is not writable, or the disk is full.
     """
+    texts, problems = table_texts(evaluators, split, predictions, data)
+    for name, text in texts.items():
+        path = table_file(directory, split, name)
+        path.parent.mkdir(exist_ok=True)
+        write_text(path, text)
+    return problems
+
+
+def table_texts(
+    evaluators: Iterable[Registered],
+    split: str,
+    predictions: Mapping[str, npt.NDArray[np.generic]],
+    data: TaskData,
+    only: Collection[str] | None = None,
+) -> tuple[dict[str, str], list[str]]:
+    """The tables of one split as csv by name, and one line for each that failed.
+
+    Args:
+        evaluators: all of the task: of two tables of one name the first counts.
+        only: names of evaluators; the tables of all if omitted.
+    """
     problems = []
+    owners: dict[str, str] = {}
     texts: dict[str, str] = {}
     for entry in evaluators:
         for name, ref in entry.spec.tables.items():
             what = f"table {name!r} of {entry.plugin}"
-            if name in texts:
-                problems.append(f"{what} is left out: another evaluator has one of that name")
-                continue
-            try:
-                made = resolve(ref, entry.plugin)(predictions, data)
-                texts[name] = csv_text(checked_columns(made, "it", gaps=True))
-            except Exception as error:
-                problems.append(f"{what} failed on {split}: {error}")
-    for name, text in texts.items():
-        (directory / FOLDER).mkdir(exist_ok=True)
-        write_text(directory / FOLDER / f"{split}-{name}.csv", text)
-    return problems
+            wanted = only is None or entry.spec.name in only
+            if owners.setdefault(name, entry.spec.name) != entry.spec.name:
+                if wanted:
+                    problems.append(f"{what} is left out: another evaluator has one of that name")
+            elif wanted:
+                try:
+                    made = resolve(ref, entry.plugin)(predictions, data)
+                    texts[name] = csv_text(checked_columns(made, "it", gaps=True))
+                except Exception as error:
+                    problems.append(f"{what} failed on {split}: {error}")
+    return texts, problems
+
+
+def table_file(directory: Path, split: str, name: str) -> Path:
+    """Where a run keeps a table."""
+    return directory / FOLDER / f"{split}-{name}.csv"
 
 
 def read_table(directory: Path, name: str, split: str) -> Filled:
@@ -65,7 +91,7 @@ def read_table(directory: Path, name: str, split: str) -> Filled:
         UsageError: the run has no such table; names those it has.
         RunError: the file cannot be read, or is damaged.
     """
-    path = directory / FOLDER / f"{split}-{name}.csv"
+    path = table_file(directory, split, name)
     if not path.is_file():
         known = sorted(file.stem for file in (directory / FOLDER).glob("*.csv"))
         raise UsageError(

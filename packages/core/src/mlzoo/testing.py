@@ -18,11 +18,14 @@ from typing import Any, ClassVar
 
 import pytest
 
+from mlzoo.cards import check_entry
 from mlzoo.config import Config
 from mlzoo.experiment import Result, evaluate, resume, run
+from mlzoo.identities import disagreements
 from mlzoo.plugins import Registered
 from mlzoo.progress import Progress
 from mlzoo.registry import registry, resolve
+from mlzoo.report.paired import paired_test
 from mlzoo.run_directory import RunRecord
 from mlzoo.specs import DatasetSpec, ModelSpec, refs_of
 
@@ -65,36 +68,30 @@ def check_options(entry: Registered) -> None:
 
 def check_presets(entry: Registered) -> None:
     """Every preset belongs to a dataset of the task and makes a valid config."""
-    from mlzoo.planning import option_set, preset_layers
-
-    spec: ModelSpec = entry.spec
-    datasets = {each.spec.name: each for each in registry().datasets if each.spec.task == spec.task}
-    named = {key.partition("/")[0] for key in spec.presets} - {"*"}
-    assert named <= set(datasets), (
-        f"{spec.name}: presets of unknown datasets {named - set(datasets)}"
-    )
-    for name, dataset in datasets.items():
-        for variant in (None, *spec.variants(name)):
-            option_set(entry, dataset).resolve(preset_layers(spec, name, variant))
+    _check_card(entry, "presets")
 
 
 def check_default_dataset(entry: Registered) -> None:
     """``mlzoo run NAME`` needs no files, and can be tried in seconds."""
     spec: ModelSpec = entry.spec
-    dataset = registry().dataset(spec.default_dataset, spec.task).spec
-    assert dataset.embedded, f"{spec.name}: its default dataset {dataset.name} needs files"
+    _check_card(entry, "default dataset")
     assert SMOKE in spec.variants(spec.default_dataset), f"{spec.name} has no smoke preset"
 
 
 def check_published(entry: Registered) -> None:
-    """Published numbers speak of metrics that exist, and name their source."""
-    spec: ModelSpec = entry.spec
-    metrics = {m for e in registry().evaluators_for(spec.task) for m in e.spec.metrics}
-    for number in spec.published:
-        assert number.metric in metrics, f"{spec.name}: no metric {number.metric!r}"
-        assert number.source, f"{spec.name}: {number.metric} names no source"
-        known = number.selection in ("val", "last", "test", "imported", "unknown")
-        assert known, f"{spec.name}: {number.metric} has the unknown selection {number.selection!r}"
+    """Published numbers name their source and speak of what exists: metrics, datasets and options."""
+    _check_card(entry, "published")
+
+
+def check_card(entry: Registered) -> None:
+    """No error on the card of a model, dataset or evaluator, as ``mlzoo card check`` finds them: its
+    citation, identities among published numbers, and the rest."""
+    _check_card(entry)
+
+
+def _check_card(entry: Registered, *rules: str) -> None:
+    wrong = check_entry(entry, registry()).of_level("error", *rules)
+    assert not wrong, "; ".join(f"{entry.spec.name}: {f.subject}: {f.text}" for f in wrong)
 
 
 def check_listing_is_light(distribution: str | None = None) -> None:
@@ -115,15 +112,19 @@ def smoke_run(entry: Registered, out: Path, **changes: Any) -> Result:
 
 
 def check_scores(entry: Registered, result: Result) -> None:
-    """The result has every scored split, finite main metrics unless its labels are hidden, stored
-    predictions and tables."""
+    """The result has every scored split, finite main metrics unless its labels are hidden, metrics that
+    obey the task's identities, stored predictions and tables."""
+    evaluators = registry().evaluators_for(entry.spec.task)
+    identities = [identity for each in evaluators for identity in each.spec.identities]
     main, hidden = result.results["main_metric"], result.results["data"]["hidden"]
-    tables = [t for e in registry().evaluators_for(entry.spec.task) for t in e.spec.tables]
+    tables = [table for each in evaluators for table in each.spec.tables]
     assert "test" in result.metrics, f"{entry.spec.name}: the split test is not scored"
     for split, metrics in result.metrics.items():
         if split.partition("@")[0] not in hidden:
             finite = math.isfinite(metrics[main])
             assert finite, f"{entry.spec.name}: {main} on {split} is not finite"
+        wrong = disagreements(identities, metrics, f"{result.results['dataset']}/{split}")
+        assert not wrong, f"{entry.spec.name} on {split}: {'; '.join(wrong)}"
         kept = result.directory / "predictions" / f"{split}.npz"
         assert kept.is_file(), f"{entry.spec.name}: the predictions of {split} are not stored"
         for name in tables:
@@ -135,6 +136,17 @@ def check_eval_equals_results(result: Result) -> None:
     """Scoring the checkpoint again gives results.json's numbers."""
     again = evaluate(result.directory, device="cpu")
     assert same(again, result.metrics), f"scored again: {again}, in results.json: {result.metrics}"
+
+
+def check_paired(entry: Registered, result: Result) -> None:
+    """The task's paired tests read what the model predicts, and tell no run from itself."""
+    record, hidden = RunRecord(result.directory), result.results["data"]["hidden"]
+    tests = [each for each in registry().evaluators_for(entry.spec.task) if each.spec.paired]
+    for split in result.metrics:
+        if split.partition("@")[0] not in hidden:
+            for test in tests:
+                p = paired_test(test, record, record, split).p
+                assert p > 0.99, f"{test.spec.name} tells {entry.spec.name} from itself, p = {p}"
 
 
 def check_resume_is_exact(entry: Registered, straight: Result, out: Path) -> None:
@@ -288,11 +300,17 @@ class ContractSuite:
     def test_published_numbers_name_known_metrics_and_sources(self, model: Registered) -> None:
         check_published(model)
 
+    def test_card_has_no_error(self, entry: Registered) -> None:
+        check_card(entry)
+
     def test_smoke_run_scores_every_split(self, model: Registered, smoke: Result) -> None:
         check_scores(model, smoke)
 
     def test_eval_equals_results(self, smoke: Result) -> None:
         check_eval_equals_results(smoke)
+
+    def test_paired_tests_tell_no_run_from_itself(self, model: Registered, smoke: Result) -> None:
+        check_paired(model, smoke)
 
     def test_resume_is_bit_equal(self, model: Registered, smoke: Result, tmp_path: Path) -> None:
         check_resume_is_exact(model, smoke, tmp_path)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from mlzoo_imagecode.model import ImageCoDeModel
     from mlzoo_imagecode.network import MatchingNetwork
     from mlzoo_imagecode.optimisation import make_optimizer, one_cycle
-    from mlzoo_imagecode.published import recombined
     from mlzoo_imagecode.scores.mcnemar import McNemar
     from mlzoo_imagecode.submission import check_submission, submission_of, write_submission
 
@@ -63,7 +62,6 @@ _HOMES = {
     "open_clip": "mlzoo_imagecode.clip.folder",
     "open_scheme": "mlzoo_imagecode.cross.scheme_reading",
     "random_candidates": "mlzoo_imagecode.batches",
-    "recombined": "mlzoo_imagecode.published",
     "score": "mlzoo_imagecode.evaluators",
     "score_phenomena": "mlzoo_imagecode.evaluators",
     "submission_of": "mlzoo_imagecode.submission",
@@ -111,7 +109,6 @@ __all__ = [
     "open_clip",
     "open_scheme",
     "random_candidates",
-    "recombined",
     "score",
     "score_phenomena",
     "submission_of",

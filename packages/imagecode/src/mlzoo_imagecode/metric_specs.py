@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlzoo.specs import Metric
+from mlzoo.specs import Identity, Metric, MtebTask
 
 TAGS = ("con", "v", "n", "neg", "s", "q", "col", "cor", "t", "img")
 """Phenomena, by the letters of the published annotations."""
@@ -54,6 +54,31 @@ METRICS = {
 }
 """Every key of ``mlzoo_imagecode.evaluators.score``; NaN where targets are hidden, or there are no such
 descriptions."""
+
+VIDEO, STATIC = 1821, 485
+"""Test descriptions of each kind."""
+
+IDENTITIES = (
+    Identity(
+        metric=MAIN,
+        kind="weighted-mean",
+        of=("accuracy_video", "accuracy_static"),
+        weights={"imagecode/test": (VIDEO, STATIC)},
+    ),
+)
+"""What the metrics obey."""
+
+MTEB = MtebTask(
+    type="Compositionality",
+    main=MAIN,
+    scores={
+        MAIN: "accuracy",
+        "accuracy_video": "accuracy_video",
+        "accuracy_static": "accuracy_static",
+    },
+    languages=("eng-Latn",),
+)
+"""The choice of an image among those of its set; MTEB calls the share of right ones accuracy."""
 
 PHENOMENA_METRICS = {
     f"accuracy_{tag}": Metric(

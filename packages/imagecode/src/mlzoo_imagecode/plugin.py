@@ -9,7 +9,7 @@ from mlzoo import DatasetSpec, EvaluatorSpec, ModelSpec, Paper, hookimpl
 from mlzoo_imagecode.baselines.cards import baselines
 from mlzoo_imagecode.cross.cards import cross_encoders
 from mlzoo_imagecode.imagecode.spec import imagecode, imagecode_simple
-from mlzoo_imagecode.metric_specs import METRICS, PHENOMENA_METRICS
+from mlzoo_imagecode.metric_specs import IDENTITIES, METRICS, MTEB, PHENOMENA_METRICS
 from mlzoo_imagecode.presets import imagecode_presets
 from mlzoo_imagecode.published import published
 
@@ -56,6 +56,7 @@ def mlzoo_models() -> Iterator[ModelSpec]:
         predict_config="mlzoo_imagecode.predict_config:PredictOptions",
         predict_without_inputs=True,
         weights="mlzoo_imagecode.weights:import_weights",
+        onnx="mlzoo_imagecode.onnx:network",
     )
     yield from cross_encoders(TASK, IMAGECODE, _FIGURES)
     yield from baselines(TASK)
@@ -94,6 +95,8 @@ def mlzoo_evaluators() -> Iterator[EvaluatorSpec]:
             "examples": "mlzoo_imagecode.tables:examples",
         },
         paired="mlzoo_imagecode.scores.mcnemar:paired",
+        identities=IDENTITIES,
+        mteb=(MTEB,),
     )
     yield EvaluatorSpec(
         name="phenomena",

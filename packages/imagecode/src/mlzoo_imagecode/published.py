@@ -13,9 +13,6 @@ LEADERBOARD = "leaderboard of the project page (mcgill-nlp.github.io/imagecode)"
 ABSTRACT = "abstract of the paper (arXiv 2203.15867)"
 TABLE = "main table of the paper, from memory"
 
-VIDEO, STATIC = 1821, 485
-"""Test descriptions of each kind."""
-
 TEMPORAL: dict[str, Any] = {"variant": "contextual", "temporal": True}
 UNVERIFIED: tuple[tuple[dict[str, Any], tuple[float, float, float]], ...] = (
     ({"variant": "zero-shot"}, (22.4, 15.6, 47.8)),
@@ -46,11 +43,6 @@ CROSS: dict[str, tuple[Triple, ...]] = {
 """Those of the cross-encoders, from zero-shot to temporal embeddings; what nobody remembers is None."""
 
 _METRICS = ("accuracy", "accuracy_video", "accuracy_static")
-
-
-def recombined(video: float, static: float) -> float:
-    """The accuracy over all test descriptions that the two kinds give."""
-    return (VIDEO * video + STATIC * static) / (VIDEO + STATIC)
 
 
 def published() -> tuple[Published, ...]:

@@ -48,7 +48,7 @@ def score_classification(predictions: Arrays, data: object = None) -> dict[str, 
     The recall of a label without samples is NaN, and so is what rests on it.
     """
     samples = _Predictions.of(predictions)
-    correct = (samples.probability > 0.5) == samples.label  # [n]
+    correct = samples.correct()
     recalls = [_percent(correct[rows]) for rows in samples.rows()]
     return {
         "accuracy": _percent(correct),
@@ -62,6 +62,11 @@ def score_classification(predictions: Arrays, data: object = None) -> dict[str, 
             for column in samples.metadata[rows].T
         ),
     }
+
+
+def is_correct(predictions: Arrays) -> npt.NDArray[np.bool_]:
+    """bool [n], whether each sample's label is right; errors as in :func:`score`."""
+    return _Predictions.of(predictions).correct()
 
 
 def score_dependence(predictions: Arrays, data: object = None) -> dict[str, float]:
@@ -172,6 +177,9 @@ class _Predictions:
                 row = int(np.argwhere(~finite)[0][0])
                 raise NonFiniteError(f"the predictions hold NaN or infinity: {name}, row {row}")
         return cls(**arrays)
+
+    def correct(self) -> npt.NDArray[np.bool_]:
+        return np.asarray((self.probability > 0.5) == self.label)
 
     def rows(self) -> list[npt.NDArray[np.int64]]:
         return [np.flatnonzero(self.label == label) for label in LABELS]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlzoo.specs import Metric
+from mlzoo.specs import Identity, Metric
 
 CLASSIFICATION_METRICS = {
     "accuracy": Metric(
@@ -56,3 +56,9 @@ DEPENDENCE_METRICS = {
 
 METRICS = {**CLASSIFICATION_METRICS, **DEPENDENCE_METRICS}
 """Every key of ``mlzoo_mdn.evaluators.score``."""
+
+IDENTITIES = (
+    Identity(metric="balanced_accuracy", kind="mean", of=("recall_0", "recall_1")),
+    Identity(metric="recall_gap", kind="difference", of=("recall_0", "recall_1")),
+)
+"""What the metrics obey."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlzoo import DataFile, DatasetSpec, EvaluatorSpec, ModelSpec, Paper, hookimpl
-from mlzoo_mdn.metrics import METRICS
+from mlzoo_mdn.metrics import IDENTITIES, METRICS
 
 TASK = "confounded-classification"
 
@@ -88,6 +88,7 @@ def mlzoo_models() -> Iterator[ModelSpec]:
             "comparison": "mlzoo_mdn.figures:comparison",
         },
         predict="mlzoo_mdn.predict:predict",
+        onnx="mlzoo_mdn.onnx:network",
         budget="preset synthetic: about 20 s and 0.7 GB a seed on two CPU cores",
     )
 
@@ -141,5 +142,7 @@ def mlzoo_evaluators() -> Iterator[EvaluatorSpec]:
         task=TASK,
         score="mlzoo_mdn.evaluators:score",
         metrics=METRICS,
+        paired="mlzoo_mdn.paired:paired",
+        identities=IDENTITIES,
         version="1",
     )

@@ -103,7 +103,7 @@ class FusionTransformer(nn.Module):
     def _cls(self, token: Tensor, beside: Mapping[Modality, Tokens]) -> Tokens:
         """The cls token in every clip."""
         mask = next(iter(beside.values())).mask
-        return Tokens(token.expand(len(mask), 1, -1), mask.new_ones(len(mask), 1))
+        return Tokens(token.expand(mask.shape[0], 1, -1), mask.new_ones(mask.shape[0], 1))
 
     def _looked(self, tokens: Tokens) -> _Looked:
         """With q, k and v of the first block, if there is one."""

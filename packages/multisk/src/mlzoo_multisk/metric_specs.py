@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from mlzoo.specs import Metric
+from collections.abc import Iterator
+from itertools import pairwise
+
+from mlzoo.specs import Identity, Metric, MtebTask
 
 SINGLE = ("t2v", "v2t", "t2a", "a2t", "v2a", "a2v")
 AVERAGED = ("t2v+a", "v+a2t", "v2t+a", "t+a2v", "a2t+v", "t+v2a")
@@ -60,6 +63,30 @@ def _of_direction(direction: str) -> dict[str, Metric]:
 
 METRICS = {name: metric for each in DIRECTIONS for name, metric in _of_direction(each).items()}
 """Every key of ``mlzoo_multisk.evaluators.score``; a direction that a model has no embeddings for is NaN."""
+
+
+def _identities(direction: str) -> Iterator[Identity]:
+    recalls = [f"{direction}_r{k}" for k in KS]
+    mean = f"{direction}_geometric_mean"
+    yield Identity(metric=mean, kind="geometric-mean", of=tuple(recalls[:3]))
+    for fewer, more in pairwise(recalls):
+        yield Identity(metric=more, kind="at-least", of=(fewer,))
+
+
+IDENTITIES = tuple(identity for each in DIRECTIONS for identity in _identities(each))
+"""What the metrics obey: recall never falls with K, and the geometric mean is one."""
+
+MTEB = tuple(
+    MtebTask(
+        type="Any2AnyRetrieval",
+        main=f"{direction}_r1",
+        scores={f"{direction}_r{k}": f"recall_at_{k}" for k in KS},
+        languages=("eng-Latn",),
+        suffix=direction,
+    )
+    for direction in DIRECTIONS
+)
+"""One task a direction: a query has one right answer, so that R@k is recall at k."""
 
 ANCHOR_METRICS = {
     "anchor_marginal_error": Metric(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mlzoo import DatasetSpec, EvaluatorSpec, ModelSpec, Paper, hookimpl
 from mlzoo_multisk.baselines.cards import baselines
 from mlzoo_multisk.howto100m.spec import howto100m
-from mlzoo_multisk.metric_specs import ANCHOR_METRICS, METRICS
+from mlzoo_multisk.metric_specs import ANCHOR_METRICS, IDENTITIES, METRICS, MTEB
 from mlzoo_multisk.msrvtt.spec import msrvtt
 from mlzoo_multisk.presets import everything_at_once_presets, multisk_presets
 from mlzoo_multisk.published import published
@@ -74,6 +74,7 @@ def mlzoo_models() -> Iterator[ModelSpec]:
         predict_config="mlzoo_multisk.predict_config:PredictOptions",
         predict_without_inputs=True,
         weights="mlzoo_multisk.weights:import_weights",
+        onnx="mlzoo_multisk.onnx:network",
     )
     yield ModelSpec(
         name="everything-at-once",
@@ -90,6 +91,7 @@ def mlzoo_models() -> Iterator[ModelSpec]:
         predict_config="mlzoo_multisk.predict_config:PredictOptions",
         predict_without_inputs=True,
         weights="mlzoo_multisk.weights:import_weights",
+        onnx="mlzoo_multisk.onnx:network",
     )
     yield from baselines(TASK)
 
@@ -124,6 +126,9 @@ def mlzoo_evaluators() -> Iterator[EvaluatorSpec]:
             "directions": "mlzoo_multisk.evaluators:directions",
             "examples": "mlzoo_multisk.evaluators:examples",
         },
+        paired="mlzoo_multisk.paired:paired",
+        identities=IDENTITIES,
+        mteb=MTEB,
     )
     yield EvaluatorSpec(
         name="anchors",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlzoo_tfvaegan.calibration import seen_unseen_curve
-    from mlzoo_tfvaegan.card import check_harmonic_means
     from mlzoo_tfvaegan.classifier import train_classifier
     from mlzoo_tfvaegan.detector import train_detector
     from mlzoo_tfvaegan.evaluators import per_class_accuracy, score
@@ -33,7 +32,6 @@ _HOMES = {
     "TFVAEGAN": "mlzoo_tfvaegan.model",
     "TrainingSet": "mlzoo_tfvaegan.step",
     "ZeroShotData": "mlzoo_tfvaegan.zero_shot",
-    "check_harmonic_means": "mlzoo_tfvaegan.card",
     "per_class_accuracy": "mlzoo_tfvaegan.evaluators",
     "score": "mlzoo_tfvaegan.evaluators",
     "seen_unseen_curve": "mlzoo_tfvaegan.calibration",
@@ -60,7 +58,6 @@ __all__ = [
     "StepOptions",
     "TrainingSet",
     "ZeroShotData",
-    "check_harmonic_means",
     "per_class_accuracy",
     "score",
     "seen_unseen_curve",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlzoo.specs import Metric
+from mlzoo.specs import Identity, Metric
 
 METRICS = {
     "zsl_top1": Metric(
@@ -38,3 +38,9 @@ METRICS = {
     ),
 }
 """Every key of ``mlzoo_tfvaegan.evaluators.score``."""
+
+IDENTITIES = (
+    Identity(metric="gzsl_h", kind="harmonic-mean", of=("gzsl_unseen", "gzsl_seen")),
+    Identity(metric="zsl_top5", kind="at-least", of=("zsl_top1",)),
+)
+"""What the metrics obey. ``gzsl_unseen`` may be above ``zsl_top1``: two classifiers of their own."""

@@ -126,6 +126,8 @@ class TFVAEGAN:
         test = self.data.test
         return {
             "label": test.label,
+            "classes": self.data.classes,
+            "unseen": self.data.unseen,
             **self._scores(heads.best if view else heads.last, test.features),
             "synthetic": heads.synthetic.cpu().numpy(),
             "synthetic_label": heads.synthetic_label.cpu().numpy(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlzoo import DataFile, DatasetSpec, EvaluatorSpec, ModelSpec, Paper, hookimpl
-from mlzoo_tfvaegan.metrics import METRICS
+from mlzoo_tfvaegan.metrics import IDENTITIES, METRICS
 from mlzoo_tfvaegan.presets import presets
 from mlzoo_tfvaegan.published import published
 
@@ -86,6 +86,7 @@ def mlzoo_models() -> Iterator[ModelSpec]:
             for name in ("training", "seen_unseen", "per_class", "features")
         },
         predict="mlzoo_tfvaegan.predict:predict",
+        onnx="mlzoo_tfvaegan.onnx:network",
         budget="preset digits: about 90 s and 0.5 GB a seed on two CPU cores",
     )
 
@@ -150,6 +151,8 @@ def mlzoo_evaluators() -> Iterator[EvaluatorSpec]:
         score="mlzoo_tfvaegan.evaluators:score",
         metrics=METRICS,
         tables={"per-class": "mlzoo_tfvaegan.evaluators:per_class"},
+        paired="mlzoo_tfvaegan.paired:paired",
+        identities=IDENTITIES,
     )
 
 

@@ -7,6 +7,9 @@ predicts these arrays for the split ``test``, the n rows of ``data.test``: test_
     scores         float32 [n, len(classes)]  one column for each of ``data.classes``, higher is likelier
     unseen_scores  float32 [n, len(unseen)]   optional: of a model of its own for unseen classes alone,
                                               one column for each of ``data.unseen``
+    classes        int64   [classes]          ``data.classes`` and
+    unseen         int64   [unseen]           ``data.unseen``; optional, without them two runs cannot be
+                                              compared by the task's paired test
 
 Without ``unseen_scores`` the columns of the unseen classes in ``scores`` stand in for it. Rows of seen
 classes in ``unseen_scores`` are not read.

@@ -87,7 +87,7 @@ class ConSE:
         scores = np.empty((len(part), len(self.data.tags)), dtype=np.float32)  # [n, C]
         for rows, x in self.vectors.batches(part, self.config.batch_size):
             scores[rows] = self.scores(torch.from_numpy(x).to(self.device)).cpu().numpy()
-        return {"scores": scores, **part.own_labels.arrays()}
+        return {"scores": scores, **self.data.beside_scores(split)}
 
     def scores(self, x: Tensor) -> Tensor:
         """[b, C] of vectors [b, d]."""

@@ -53,7 +53,7 @@ class TagFrequency:
         """The arrays of :mod:`mlzoo_biam.multilabel`."""
         part = self.data.part(split)
         scores = np.tile(self.scores.astype(np.float32), (len(part), 1))  # [n, C]
-        return {"scores": scores, **part.own_labels.arrays()}
+        return {"scores": scores, **self.data.beside_scores(split)}
 
     def state_dict(self) -> dict[str, Any]:
         """The scores."""

@@ -142,7 +142,7 @@ class TagRidge:
         words = self.data.vectors.T.astype(np.float64)  # [E, C]
         for rows, x in self.vectors.batches(part, self.config.batch_size):
             scores[rows] = (x @ self.weight + self.bias) @ words
-        return {"scores": scores, **part.own_labels.arrays()}
+        return {"scores": scores, **self.data.beside_scores(split)}
 
     def state_dict(self) -> dict[str, Any]:
         """W and the bias."""

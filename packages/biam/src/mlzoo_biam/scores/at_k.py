@@ -84,6 +84,38 @@ def precision_recall_f1_at(
     return _ratios(hits, predicted, positives)
 
 
+def hits_by_image(
+    scores: Scores,
+    labels: Labels | npt.NDArray[Any],
+    k: int,
+    *,
+    rows: Index | None = None,
+    columns: Index | None = None,
+) -> tuple[Index, Index]:
+    """What :func:`precision_recall_f1_at` adds up over all classes together, image by image.
+
+    Arguments and errors as there, for one K.
+
+    Returns:
+        int64 [n] each: positive labels among the K highest scores of an image, and positive labels.
+    """
+    scores = as_scores(scores)
+    width = scores.shape[1] if columns is None else len(columns)
+    count = check_shapes(scores, labels, rows, width)
+    if not 1 <= k <= width:
+        raise DataError(f"K must be from 1 to {width}, the number of classes, got {k}.")
+    hits, positives = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    step = max(1, BLOCK_ENTRIES // 2 // width)
+    for at in range(0, count, step):
+        part = scores[slice(at, at + step) if rows is None else rows[at : at + step]]
+        part = part if columns is None else part[:, columns]  # [b, c]
+        image, tag = _positives(labels, slice(at, at + step), above_zero=False)
+        hit = _hits(part, next(_least(part, [k])), k, image, tag)
+        positives[at : at + step] = np.bincount(image, minlength=len(part))
+        hits[at : at + step] = np.bincount(image[hit], minlength=len(part))
+    return hits, positives
+
+
 def _ratios(hits: Float64, predicted: Float64, positives: Float64 | np.floating[Any]) -> AtK:
     precision = _share(hits, predicted)
     recall = _share(hits, np.broadcast_to(positives, hits.shape))

@@ -22,7 +22,7 @@ from mlzoo.specs import DatasetSpec, EvaluatorSpec, ModelSpec, Published
 @json_option
 def info(name: str, bibtex: bool, as_json: bool) -> None:
     """Show all about the model, dataset or evaluator NAME (task/name where it is ambiguous)."""
-    entry = _find(installed(), name)
+    entry = find_entry(installed(), name)
     spec = entry.spec
     if bibtex:
         if getattr(spec, "paper", None) is None:
@@ -38,7 +38,12 @@ def info(name: str, bibtex: bool, as_json: bool) -> None:
         _show_evaluator(spec, entry)
 
 
-def _find(reg: Registry, name: str) -> Registered:
+def find_entry(reg: Registry, name: str) -> Registered:
+    """The model, dataset or evaluator of that name, ``task/name`` where it is ambiguous.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
     bare = name.rpartition("/")[2]
     look_up = (
         (reg.models, reg.model),

@@ -39,8 +39,18 @@ COMMANDS = {
     "eval": ("mlzoo.cli.eval:evaluate", "Score a finished run again from its checkpoint."),
     "predict": ("mlzoo.cli.predict:predict", "Predict new inputs with a finished run, as csv."),
     "weights": ("mlzoo.cli.weights:weights", "Import published weights as a finished run."),
+    "tune": ("mlzoo.cli.tune:tune", "Search for options on validation data, never on test."),
     "report": ("mlzoo.cli.report:report", "Compare runs in one table: mean, spread, published."),
-    "compare": ("mlzoo.cli.compare:compare", "Test whether two runs differ by more than chance."),
+    "compare": (
+        "mlzoo.cli.compare:compare",
+        "What differs between two runs, and whether by more than chance.",
+    ),
+    "rescore": ("mlzoo.cli.rescore:rescore", "Score runs again from their stored predictions."),
+    "card": ("mlzoo.cli.card:card", "Check what models' cards claim: numbers, sources, presets."),
+    "export": (
+        "mlzoo.cli.export:export",
+        "Write a run as model card, ONNX, safetensors, MTEB json.",
+    ),
     "data": (
         "mlzoo.cli.data:data",
         "Look at datasets, download, verify and prepare files, write demo data.",

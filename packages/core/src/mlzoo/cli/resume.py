@@ -21,6 +21,11 @@ from mlzoo.cli.output import installed, json_option, print_json, start_job
     help="data root  [the run's own]",
 )
 @click.option("--stop-after", type=click.IntRange(1), help="stop after N more epochs, resumable")
+@click.option(
+    "--tensorboard/--no-tensorboard",
+    default=None,
+    help="TensorBoard events in the run's folder  [as the run began]",
+)
 @click.option("--no-figures", is_flag=True, help="draw no figures")
 @click.option("--quiet", is_flag=True, help="show no progress")
 @json_option
@@ -31,6 +36,7 @@ def resume(
     compile: bool | None,
     data_dir: Path | None,
     stop_after: int | None,
+    tensorboard: bool | None,
     no_figures: bool,
     quiet: bool,
     as_json: bool,
@@ -58,6 +64,7 @@ def resume(
         data_dir=data_dir,
         stop_after=stop_after,
         figures=not no_figures,
+        tensorboard=tensorboard,
         progress=default_progress(quiet),
     )
     if as_json:

@@ -100,6 +100,9 @@ def _machine_options(variants: list[str], repeated: Option | None) -> list[click
         click.Option(
             ["--show-config"], is_flag=True, help="value and source of every option; exit"
         ),
+        click.Option(
+            ["--tensorboard"], is_flag=True, help="TensorBoard events in the run's folder, too"
+        ),
         *showing_options(),
     ]
 
@@ -171,11 +174,17 @@ def _execute(plans: Sequence[Plan], params: Mapping[str, Any]) -> None:
     if not params["dataset"] and not params["config"] and not params["quiet"]:
         name, dataset = plan.model.name, plan.dataset.name
         click.echo(f"no --dataset given: {name} runs on its default, {dataset}", err=True)
-    if plan.preset == DEMO_PRESET and not params["preset"] and not params["quiet"]:
-        click.echo(f"demo data: {plan.model.name} runs with its preset {DEMO_PRESET}", err=True)
+    taken = plan.preset or ""
+    if taken != params["preset"] and taken.startswith(DEMO_PRESET) and not params["quiet"]:
+        click.echo(f"demo data: {plan.model.name} runs with its preset {taken}", err=True)
     for each in plans:  # what the last run lacks is told before the first begins
         each.require_files()
-    settings = Settings(params["stop_after"], not params["no_figures"], quiet=params["quiet"])
+    settings = Settings(
+        params["stop_after"],
+        not params["no_figures"],
+        quiet=params["quiet"],
+        tensorboard=params["tensorboard"],
+    )
     results = _results(plans, params, machine, settings)
     if params["as_json"]:
         values = [{**r.results, "directory": str(r.directory)} for r in results]

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from mlzoo.errors import MlzooError, PluginError, RunError, UsageError, did_you_mean
+from mlzoo.errors import MlzooError, PluginError, UsageError, did_you_mean
 from mlzoo.plugins import Registered
 from mlzoo.registry import registry, resolve
+from mlzoo.report.differences import require_two
 from mlzoo.run_directory import RunRecord
 
 Fact: TypeAlias = str | int | float
@@ -60,23 +61,20 @@ def compare_runs(one: RunRecord, other: RunRecord, split: str = "test") -> list[
             f"no evaluator of the task {task} names a paired test.",
             "mlzoo report RUN RUN shows both beside each other.",
         )
-    return [_tested(entry, one, other, split) for entry in entries]
+    return [paired_test(entry, one, other, split) for entry in entries]
 
 
 def _common_task(one: RunRecord, other: RunRecord, split: str) -> str:
     """The task of two runs that can be compared on this split."""
-    if one.directory.resolve() == other.directory.resolve():
-        raise UsageError(f"{one.directory} is named twice.", "Name two runs.")
+    require_two(one, other)
     for run in (one, other):
-        if not run.results:
-            raise RunError(
-                f"{run.directory} is not done.", f"Go on with it: mlzoo resume {run.directory}"
-            )
         known = list(run.results["metrics"])
         if split not in known:
             raise UsageError(
                 f"{run.directory} scored no split {split!r}.", did_you_mean(split, known)
             )
+        if split in run.results["data"].get("hidden", ()):
+            raise UsageError(f"the labels of {split} are hidden.", "Compare another split.")
     tasks = [run.results["task"] for run in (one, other)]
     if tasks[0] != tasks[1]:
         raise UsageError(
@@ -96,8 +94,12 @@ def _common_task(one: RunRecord, other: RunRecord, split: str) -> str:
     return str(tasks[0])
 
 
-def _tested(entry: Registered, one: RunRecord, other: RunRecord, split: str) -> Comparison:
-    """What one evaluator says, held against its contract."""
+def paired_test(entry: Registered, one: RunRecord, other: RunRecord, split: str) -> Comparison:
+    """What the test of one evaluator says, held against its contract.
+
+    Raises:
+        PluginError: it fails or does not keep its contract; errors of its own are raised as they are.
+    """
     who = f"the paired test of {entry.spec.name!r} of {entry.plugin}"
     test = resolve(entry.spec.paired, entry.plugin)
     try:

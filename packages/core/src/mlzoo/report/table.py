@@ -114,7 +114,7 @@ def _references(groups: Sequence[Group], metric: str, unit: str) -> str:
 def _mean_references(group: Group, metric: str) -> dict[str, float]:
     """Of those that all runs have: repetitions of the data may differ in what can be reached."""
     each = [run.results["references"].get(metric, {}) for run in group.runs]
-    shared = [label for label in each[0] if all(label in one for one in each)]
+    shared = [label for label in each[0] if all(one.get(label) is not None for one in each)]
     return {label: statistics.fmean(one[label] for one in each) for label in shared}
 
 
@@ -126,6 +126,7 @@ def _notes(groups: Sequence[Group], records: Sequence[RunRecord]) -> list[str]:
     if superseded:
         notes.append(f"{superseded} older runs of a seed that was run again are left out")
     notes += _without_spread(groups)
+    notes += mixed_versions(groups)
     if len({data_digest(group.first) for group in groups}) > 1:
         notes.append("these runs used different data: do not rank them against each other")
     elif len({str(_repeats_covered(group)) for group in groups}) > 1:
@@ -136,6 +137,20 @@ def _notes(groups: Sequence[Group], records: Sequence[RunRecord]) -> list[str]:
     if unfinished:
         notes.append(f"{unfinished} of these runs are not done and are left out")
     return notes
+
+
+def mixed_versions(groups: Sequence[Group]) -> list[str]:
+    """A line for each evaluator of which several versions scored runs of one task."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for results in (group.first.results for group in groups):
+        for name, version in results["evaluators"].items():
+            found.setdefault((results["task"], name), set()).add(version)
+    return [
+        f"scored by different versions of {name} ({', '.join(f'v{v}' for v in sorted(versions))}): do not "
+        "rank them; mlzoo rescore RUN brings them to the installed one"
+        for (_, name), versions in found.items()
+        if len(versions) > 1
+    ]
 
 
 def _hidden(groups: Sequence[Group], split: str) -> list[str]:

@@ -58,7 +58,8 @@ def crops_ahead(
         size: side of the squares.
         fast: see :func:`mlzoo_imagecode.images.preprocess.fast_crop`.
         workers: processes that decode and resize; 0 for threads. If omitted, as many as there are
-            processors, at most :data:`MOST`, for :data:`MANY` images or more.
+            processors, at most :data:`MOST`, for :data:`MANY` images or more; none on
+            :data:`THREADS` processors.
 
     Yields:
         A block, and its images uint8 [n, size, size, 3].
@@ -84,11 +85,13 @@ def crops_ahead(
 
 
 def processes_for(count: int) -> int:
-    """How many processes read ``count`` images; 0 for none."""
+    """How many processes read ``count`` images; 0 for none, as on so few processors that threads, which start
+    at once, keep them as busy."""
     if count < MANY or multiprocessing.current_process().daemon:  # a daemon may start none
         return 0
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(MOST, there or 1)
+    there = there or 1
+    return min(MOST, there) if there > THREADS else 0
 
 
 def _by_processes(
