@@ -132,7 +132,7 @@ def reproduce(
         dataset, preset, config, device, data_dir, figures: as in :func:`mlzoo.run`.
         seeds: which, or how many of 0, 1, 2, ...
         repeats: repetitions of the data (splits), where the dataset has them; every seed on each.
-        jobs: runs at once, in processes of their own; one if omitted, or as many as the cluster takes.
+        jobs: runs at once, in processes of their own; one if omitted, or as many as the cluster has workers.
         scheduler: of a running Dask cluster, ``tcp://host:8786``.
         out: where the runs, ``claims.json`` and ``claims.md`` are kept;
             ``runs/reproduce/<model>-<dataset>[-<preset>]`` if omitted.

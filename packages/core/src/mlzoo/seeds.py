@@ -65,7 +65,7 @@ class Together:
     """How runs are made beside each other and after each other.
 
     Attributes:
-        jobs: so many at once; None for as many as a cluster takes, or one here.
+        jobs: so many at once; None for as many as a cluster has workers, or one here.
         client: of a Dask cluster (:func:`mlzoo.cluster.connected`); None for this machine.
         keep_going: a failure leaves the others be, also where they are made one after the other.
         unfinished: folders of runs to go on with; the others begin anew.
@@ -237,8 +237,11 @@ def _parallel(how: Together) -> Callable[..., Iterator[Outcome]]:
     else:
         from mlzoo.cluster import backend
 
+        # Dask would hand out all runs at the beginning, to workers that are there by then, and take each
+        # for short: so there are never more of them than workers.
+        at_once = min(how.jobs or math.inf, len(how.client.nthreads()))
         unordered |= {"backend": backend(how.client, _failed), "n_jobs": -1}
-        found = Parallel(pre_dispatch=how.jobs or "all", **unordered)
+        found = Parallel(pre_dispatch=int(at_once), **unordered)
     return found
 
 

@@ -113,7 +113,7 @@ def _machine_options(variants: Sequence[str], repeated: Option | None) -> list[c
         click.Option(
             ["--jobs"],
             type=click.IntRange(1),
-            help="runs at once  [1, or what the cluster takes]",
+            help="runs at once  [1, or the cluster's workers]",
         ),
         click.Option(
             ["--scheduler"],
