@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -46,7 +47,7 @@ Toy.fit = fit
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """A scheduler and two workers, processes of this machine; its address, and the folder they import from."""
+    """A scheduler and two workers, processes of this machine: its address and their plugin folder."""
     folder, scratch = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("dask")
     environment = {
         **os.environ,
@@ -134,14 +135,13 @@ def test_command_goes_on_with_what_is_there(cli, scheduler):
 def test_run_that_kills_its_worker_is_told_and_the_others_end(scheduler):
     found = reproduced(seeds=3, stop_at=77, out="out", scheduler=scheduler)
     assert [outcome.repetition for outcome in found.failed] == [(("seed", 1),)]
-    assert "KilledWorker" in str(found.failed[0].error)
+    assert re.match(r"its worker tcp://\S+ died\.", str(found.failed[0].error))
     assert len(found.runs) == 2
     statuses = {info["status"] for info in infos("out")}
     assert statuses == {"done", "running"}  # which the same call would go on with
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopped_command_leaves_resumable_runs_and_begins_no_other(scheduler, toy, number):
+def test_stopped_command_leaves_resumable_runs_and_begins_no_other(scheduler, toy):
     words = [
         "reproduce",
         "toy",
@@ -162,7 +162,7 @@ def test_stopped_command_leaves_resumable_runs_and_begins_no_other(scheduler, to
     deadline = time.monotonic() + 200
     while len(list(Path("out").rglob("last.pt"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130, told
     assert "stopped, seeds 0, 1, 2, 3 not finished." in told

@@ -89,6 +89,10 @@ def test_names_are_completed(complete, line, offered):
         ("mlzoo run toy --select ", ["last", "test", "val"]),
         ("mlzoo run toy --device c", ["cpu", "cuda"]),
         ("mlzoo run toy --ep", ["--epochs"]),
+        ("mlzoo tune t", ["toy"]),
+        ("mlzoo tune toy --ep", ["--epochs"]),
+        ("mlzoo tune toy --search ra", ["rate="]),
+        ("mlzoo tune toy --sampler ", ["random", "tpe"]),
         ("mlzoo run toy --dataset toys --sam", ["--samples"]),
         ("mlzoo run toy --dataset no-such --sam", ["--samples"]),
         ("mlzoo run toy --epochs 3 --ep", []),  # given already

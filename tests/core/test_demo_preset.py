@@ -22,9 +22,12 @@ def small(toy):
     """The made-up plugin with a demo and a preset for it."""
     module = toy.folder / "mlzoo_toy.py"
     source = module.read_text(encoding="utf-8")
-    marked = source.replace('"toys/smoke":', '"toys/demo": {"epochs": 1}, "toys/smoke":')
+    presets = (
+        '"toys/demo": {"epochs": 1}, "toys/demo-slow": {"epochs": 4}, "*/slow": {"epochs": 90}, '
+    )
+    marked = source.replace('"toys/smoke":', presets + '"toys/smoke":')
     marked = marked.replace('name="toys",', 'name="toys", demo=f"{ME}:write",', 1)
-    assert marked.count("demo") == 3
+    assert marked.count("demo") == 4
     module.write_text(marked + DEMO, encoding="utf-8")
     registry.cache_clear()
     output.installed.cache_clear()
@@ -50,18 +53,17 @@ def test_demo_data_bring_their_preset(small, cli):
     assert "demo data: toy runs with its preset demo" in called.err
 
 
-def test_a_variant_on_demo_data_is_the_small_one_of_its_name(toy, cli):
-    module = toy.folder / "mlzoo_toy.py"
-    source = module.read_text(encoding="utf-8")
-    small = '"toys/demo-smoke": {"epochs": 1}, "toys/smoke":'
-    module.write_text(source.replace('"toys/smoke":', small), encoding="utf-8")
-    registry.cache_clear()
-    output.installed.cache_clear()
-    Path("d/toys").mkdir(parents=True)
-    Path("d/toys/demo.json").write_text("{}")
-    assert config(cli, "--data-dir", "d", "--preset", "smoke")["preset"] == "demo-smoke"
-    assert config(cli, "--data-dir", "d")["preset"] is None
-    assert config(cli, "--data-dir", "elsewhere", "--preset", "smoke")["preset"] == "smoke"
+def test_a_named_variant_has_a_demo_version_if_the_model_says_so(small, cli):
+    cli("data", "demo", "toys", "d")
+    words = ("--preset", "slow")
+    found = config(cli, "--data-dir", "d", *words)
+    assert (found["preset"], found["epochs"]) == ("demo-slow", 4)
+    assert config(cli, *words)["epochs"] == config(cli, "--data-dir", "e", *words)["epochs"] == 90
+    Path("mine.json").write_text('{"preset": "slow"}')
+    assert config(cli, "--data-dir", "d", "--config", "mine.json")["preset"] == "demo-slow"
+    run = ("run", "toy", "--dataset", "toys", "--data-dir", "d", "--out", "r", "--no-figures")
+    assert "toy runs with its preset demo-slow" in cli(*run, *words, "--epochs", "1").err
+    assert "demo data" not in cli(*run, "--preset", "demo-slow", "--epochs", "1").err
 
 
 def test_any_other_choice_is_kept(small, cli):

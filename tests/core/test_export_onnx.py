@@ -169,7 +169,7 @@ def test_what_breaks_the_contract_is_blamed_on_its_plugin(given, message):
 
 
 def test_outputs_are_counted_and_must_be_finite():
-    with pytest.raises(PluginError):
+    with pytest.raises(PluginError, match=r"names 2 outputs, its network returns 1 \(Tensor\)"):
         written(network(outputs=("y", "z")), {}, "onnx of x")
     with pytest.raises(RunError, match="y is not finite"):
         _difference("y", np.array([np.nan]), np.array([np.nan]), "batch 1")

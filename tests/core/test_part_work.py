@@ -129,6 +129,18 @@ def test_work_on_something_else_is_told(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("error", [DataError("bad"), KeyboardInterrupt()])
+def test_what_fails_before_anything_is_done_leaves_nothing(tmp_path, error):
+    with pytest.raises(type(error)), PartWork.opened(tmp_path / "work", IDENTITY, ARRAYS):
+        raise error
+    assert not list(tmp_path.iterdir())
+    go_on(tmp_path / "work", 2, until=4)
+    with pytest.raises(type(error)), PartWork.opened(tmp_path / "work", IDENTITY, ARRAYS):
+        raise error
+    with PartWork.opened(tmp_path / "work", IDENTITY, ARRAYS) as work:
+        assert work.done == 4
+
+
 def test_rows_of_other_shapes_are_refused_and_nothing_is_counted(tmp_path):
     with PartWork.opened(tmp_path / "w", IDENTITY, ARRAYS) as work:
         rows, reasons = batch(0, 2)

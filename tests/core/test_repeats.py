@@ -245,6 +245,20 @@ def test_stopped_split_is_resumed_and_joins_the_others(cli, loaded):
     assert "(n=3 splits)" in cli("report", "runs", "--format", "md").out
 
 
+def test_reproduction_covers_every_split_and_seed(cli, loaded):
+    words = ("reproduce", *MANY[1:], "--splits", "1-2", "--seeds", 2)
+    called = cli(*words, "--json")
+    assert called.code == 0, called.err
+    assert json.loads(called.out)["summary"] == "toy has no published numbers on many"
+    told = [(r["data"]["repeat"]["split"], r["seed"]) for r in results()]
+    assert sorted(told) == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    assert loaded == [1, 2]
+    more = cli(*words[:-4], "--splits", "1-3", "--seeds", 2)
+    assert "(2 splits" not in more.out
+    assert "3 splits × 2 seeds" in more.out
+    assert cli(*words, "--split", 1).code == 2
+
+
 def test_splits_at_once(loaded, mlzoo, toy):
     words = (*MANY[:6], "--no-figures", "--splits", "1-2", "--jobs", 2, "--device", "cpu", "--json")
     done = mlzoo(*words, PYTHONPATH=_path_with(toy.folder), MLZOO_PLUGINS="mlzoo-toy,mlzoo-splits")

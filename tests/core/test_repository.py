@@ -175,7 +175,7 @@ FLOORS = [
     {"report", "search", "displays", "cluster"},
     {"session"},
     {"importing", "rescoring", "export", "trial"},
-    {"experiment", "faults"},
+    {"experiment", "faults", "tuning_trials"},
     {"seeds", "tuning"},
     {"reproduction"},
     {"cli", "testing"},

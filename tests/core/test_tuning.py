@@ -15,7 +15,8 @@ from mlzoo.errors import DataError, RunError, UsageError
 from mlzoo.experiment import Interrupted
 from mlzoo.progress import BarProgress, Progress
 from mlzoo.run_directory import find_runs
-from mlzoo.tuning import TuneInfo, command_for
+from mlzoo.tuning import command_for
+from mlzoo.tuning_trials import TuneInfo
 
 pytestmark = pytest.mark.usefixtures("toy")
 SEARCH = {"rate": "0.001..1:log", "noise": "0..0.5"}
@@ -135,7 +136,7 @@ def test_a_stopped_search_goes_on_to_the_same_end(tmp_path, monkeypatch):
     half = folder_in(tmp_path / "b")
     assert json.loads((half / "tune.json").read_text())["status"] == "interrupted"
     assert len(lines(half / "trials.jsonl")) == 3
-    assert (half / "trials" / "0003" / "checkpoints" / "last.pt").exists()
+    assert (half / "trials" / "0004" / "checkpoints" / "last.pt").exists()
     scored.clear()
     resumed = mlzoo.resume_tuning(half, figures=False, progress=Progress(quiet=True))
     assert without_time(resumed.trials) == without_time(straight.trials)
@@ -184,8 +185,20 @@ def test_a_finished_search_takes_more_trials_and_only_if_asked(tmp_path):
     with pytest.raises(UsageError, match=r"has its 2 trials[\s\S]*--trials N for more"):
         mlzoo.resume_tuning(done, progress=Progress(quiet=True))
     more = mlzoo.resume_tuning(done, trials=3, figures=False, progress=Progress(quiet=True))
-    assert [row["trial"] for row in more.trials] == [0, 1, 2]
+    assert [row["trial"] for row in more.trials] == [1, 2, 3]
     assert TuneInfo.read(done).facts["trials"] == 3
+
+
+def test_a_search_that_was_killed_at_its_end_is_concluded(tmp_path):
+    done = tune(tmp_path, trials=2)
+    found = {name: (done.directory / name).read_text() for name in ("trials.jsonl", "best.json")}
+    for name in found:
+        (done.directory / name).unlink()
+    facts = json.loads((done.directory / "tune.json").read_text())
+    (done.directory / "tune.json").write_text(json.dumps({**facts, "status": "running"}))
+    again = mlzoo.resume_tuning(done.directory, figures=False, progress=Progress(quiet=True))
+    assert again.trials == done.trials
+    assert found == {name: (done.directory / name).read_text() for name in found}
 
 
 def test_changed_data_and_foreign_folders_do_not_go_on(tmp_path):
@@ -279,7 +292,7 @@ def test_the_median_gives_up_trials_and_they_are_never_the_best(tmp_path):
     assert [row["options"] for row in whole.trials] == [row["options"] for row in tuned.trials]
     assert all(row["state"] == "complete" for row in whole.trials)
     for row in complete:
-        assert whole.trials[row["trial"]]["value"] == row["value"]
+        assert whole.trials[row["trial"] - 1]["value"] == row["value"]
 
 
 def studied(folder, trials, sampler="tpe", seed=0):

@@ -11,6 +11,7 @@ from mlzoo.tuning_space import Choices, Range, make_space, parse_search
 EXTENDED = """class ToyConfig(Config):
     learning_rate: float = Field(0.01, gt=0, description="of the optimizer")
     min_learning_rate: float = Field(0.001, gt=0, description="at the end")
+    second_learning_rate: float = Field(0.0006, gt=0, description="of the head")
     high_learning_rate: float = Field(0.5, gt=0, lt=1, description="would leave its bounds")
     weight_decay: float = Field(0.0, ge=0, description="none, so nothing to search around")
     head_weight_decay: float = Field(0.2, ge=0, description="of the head")
@@ -129,7 +130,12 @@ def test_an_option_is_searched_once_and_not_fixed_as_well(space):
 def test_the_default_space_is_around_the_values_in_force(space):
     assert space() == {
         "learning_rate": Range(0.001, 0.1, log=True),
+        "second_learning_rate": Range(6e-5, 6e-3, log=True),
         "head_weight_decay": Range(0.02, 2.0, log=True),
         "dropout": Range(0.0, 0.5),
     }
-    assert space(fixed=("learning_rate",)).keys() == {"head_weight_decay", "dropout"}
+    assert space(fixed=("learning_rate",)).keys() == {
+        "second_learning_rate",
+        "head_weight_decay",
+        "dropout",
+    }

@@ -36,3 +36,4 @@ def test_listing_and_help_import_nothing_heavy(words):
 def test_help_of_a_model_imports_pydantic_and_no_more():
     heavy = tuple(name for name in HEAVY if name != "pydantic")
     assert imported_by(["run", "mdn", "--help"], heavy) == []
+    assert imported_by(["tune", "mdn", "--help"], (*heavy, "optuna")) == []

@@ -50,12 +50,13 @@ def plain_streams(
             continue
         at = f"bert.encoder.layer.{number}"
         if number in lists["t_ff_sublayers"]:
-            text = plain_feed_forward(weights, at, "", text)
+            text = plain_feed_forward(weights, at, "", text, "", settings["hidden_act"])
         if number in lists["v_ff_sublayers"]:
             shared = number in lists.get("shared_sublayers", ())
             one_norm = shared or number in lists.get("single_ln_sublayers", ())
+            prefixes = "" if shared else "v_", "" if one_norm else "v_"
             vision = plain_feed_forward(
-                weights, at, "" if shared else "v_", vision, "" if one_norm else "v_"
+                weights, at, prefixes[0], vision, prefixes[1], settings["v_hidden_act"]
             )
     return text, vision
 
@@ -110,18 +111,26 @@ def plain_attention(
 
 
 def plain_feed_forward(
-    weights: Weights, at: str, prefix: str, x: Tensor, norm_prefix: str = ""
+    weights: Weights, at: str, prefix: str, x: Tensor, norm_prefix: str, activation: str
 ) -> Tensor:
-    hidden = functional.gelu(linear(weights, f"{at}.intermediate.{prefix}dense", x))
+    hidden = linear(weights, f"{at}.intermediate.{prefix}dense", x)
+    hidden = functional.gelu(hidden) if activation == "gelu" else hidden.clamp(min=0)
     added = linear(weights, f"{at}.output.{prefix}dense", hidden)
     return norm(weights, f"{at}.output.{norm_prefix}LayerNorm", x + added)
 
 
 def plain_pooled(weights: Weights, settings: Settings, pairs: Pairs) -> Tensor:
-    """[P, C], the product of both poolers."""
+    """[P, C], both poolers as the settings fuse them."""
     text, vision = plain_streams(weights, settings, pairs)
-    pooled_text = linear(weights, "bert.t_pooler.dense", text[:, 0]).relu()
-    return pooled_text * linear(weights, "bert.v_pooler.dense", vision[:, 0]).relu()
+    pooled_text = linear(weights, "bert.t_pooler.dense", text[:, 0]).clamp(min=0)
+    if settings["fusion_method"] == "text":
+        return pooled_text
+    pooled_vision = linear(weights, "bert.v_pooler.dense", vision[:, 0]).clamp(min=0)
+    return (
+        pooled_text * pooled_vision
+        if settings["fusion_method"] == "mul"
+        else pooled_text + pooled_vision
+    )
 
 
 def plain_logits(weights: Weights, settings: Settings, pairs: Pairs) -> Tensor:

@@ -102,7 +102,11 @@ def as_pairs(given: Given) -> dict[str, Tensor]:
         "spatials": given.spatials,
         "image_mask": given.image_mask,
     }
-    segments = torch.zeros_like(ids)
+    segments = (
+        torch.zeros_like(ids)
+        if given.segments is None
+        else given.segments.repeat_interleave(k, dim=0)
+    )
     text = {"input_ids": ids, "input_mask": mask, "segment_ids": segments}
     return {**text, **{name: x[rows] for name, x in images.items()}}
 

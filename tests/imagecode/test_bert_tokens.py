@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mlzoo.errors import DataError
-from mlzoo_imagecode.cross.regions.bert_tokens import SIZE, SPECIAL, BertTokens, text_mask
+from mlzoo_imagecode.cross.regions.bert_tokens import SIZE, SPECIAL, BertTokens
 
 TOKENS = [*SPECIAL, "a", "dog", "##s", "run", "##ning", ",", "cafe", "!", "犬", "'"]
 A, DOG, S, RUN, NING, COMMA, CAFE, BANG, KANJI, QUOTE = range(5, 15)
@@ -81,7 +81,7 @@ def test_texts_become_pieces_of_words(text: str, expected: list[int]) -> None:
     (found,) = tokens.encode([text])
     assert found.tolist() == row + [0] * (12 - len(row))
     assert found.dtype == np.int64
-    assert text_mask(found).tolist() == [1] * len(row) + [0] * (12 - len(row))
+    assert (found != 0).astype(int).tolist() == [1] * len(row) + [0] * (12 - len(row))
     assert tokens.lengths([text]).tolist() == [len(row)]
     assert plain(text, {token: number for number, token in enumerate(TOKENS)}) == expected
 
@@ -192,7 +192,7 @@ def test_published_descriptions_fit_and_are_known(
     assert tokens.unknown_share(texts) == 0
     ids = tokens.encode(texts)
     assert ids.shape == (len(texts), 120)
-    assert (text_mask(ids).sum(axis=1) == np.minimum(lengths, 120)).all()
+    assert ((ids != 0).sum(axis=1) == np.minimum(lengths, 120)).all()
     assert (ids[:, 0] == 101).all()
     assert ((ids == 102).sum(axis=1) == 1).all()
     known = {token: number for number, token in enumerate(tokens.vocabulary)}

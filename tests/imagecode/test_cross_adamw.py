@@ -11,7 +11,6 @@ from mlzoo_imagecode.cross.adamw import (
     AdamW,
     decay_groups,
     set_rate,
-    total_updates,
     warm_up_linear,
 )
 from mlzoo_imagecode.cross.network import CrossNetwork
@@ -100,7 +99,6 @@ def test_rate_rises_from_nothing_and_falls_to_nothing() -> None:
     assert warm_up_linear(0, 0, 10) == 1
     assert warm_up_linear(0, 0.5, 10) == 0
     assert [warm_up_linear(n, 10, 10) for n in (0, 9, 10)] == [0, 0.9, 0]
-    assert total_updates(batches=7, epochs=3, accumulation=2) == 10
 
 
 def test_biases_and_normalisations_do_not_decay_but_those_of_uniters_images_do() -> None:

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 from plain_cross import plain_logits, plain_streams
+from random_schemes import random_values
 from small_cross import as_pairs, random_given, shaken, small_values, weights_of
 from torch import Tensor
 
 from mlzoo_imagecode.cross.encoder import CrossEncoder, Given, trimmed
 from mlzoo_imagecode.cross.network import CrossNetwork
 from mlzoo_imagecode.cross.pieces import pieces_by_length
+from mlzoo_imagecode.cross.scheme import Attention, FeedForward
 from mlzoo_imagecode.cross.scheme_reading import scheme_of
 from mlzoo_imagecode.cross.sublayers import AttentionSublayer, FeedForwardSublayer
 from mlzoo_imagecode.losses import matching_loss
@@ -46,6 +48,8 @@ ODD: dict[str, dict[str, Any]] = {
         sublayer2intermediate_size={"1": 9},
     ),
 }
+RANDOM = 40
+"""How many schemes are drawn."""
 BY_DESCRIPTION = ("ids", "mask", "places", "positions", "temporal")
 SCHEMES = {"uniter": small_values("uniter"), "vilbert": small_values("vilbert"), **ODD}
 
@@ -62,7 +66,39 @@ def network_of(settings: dict[str, Any], **options: Any) -> CrossNetwork:
 
 @pytest.mark.parametrize("name", SCHEMES)
 def test_logits_and_gradients_are_those_of_every_pair_for_itself(name: str) -> None:
-    settings, given = SCHEMES[name], random_given(3)
+    require_equal_logits_and_gradients(SCHEMES[name], random_given(3))
+
+
+@pytest.mark.parametrize("seed", range(RANDOM))
+def test_so_they_are_in_any_scheme(seed: int) -> None:
+    settings = random_values(seed)
+    given = random_given(seed, tokens=5 + seed % 6, regions=3 + seed % 4)
+    draw = torch.Generator().manual_seed(seed)
+    segments = torch.randint(0, settings["type_vocab_size"], given.ids.shape, generator=draw)
+    require_equal_logits_and_gradients(settings, given._replace(segments=segments * given.mask))
+
+
+def test_the_drawn_schemes_have_everything_that_a_scheme_can_have() -> None:
+    drawn = [random_values(seed) for seed in range(RANDOM)]
+    made = [layer for values in drawn for layer in scheme_of(values, "drawn").sublayers]
+    attentions = [layer for layer in made if isinstance(layer, Attention)]
+    ways = {(a.tt, a.tv, a.vt, a.vv) for a in attentions}
+    assert len(ways) == 15
+    for kind in (Attention, FeedForward):
+        sharing = {(m.shared, m.one_norm) for m in made if isinstance(m, kind)}
+        assert sharing == {(False, False), (False, True), (True, True)}
+    assert {(m.text, m.vision) for m in made if isinstance(m, FeedForward)} == {
+        (True, True),
+        (True, False),
+        (False, True),
+    }
+    shared_ways = {(a.tt, a.tv, a.vt, a.vv) for a in attentions if a.shared}
+    assert {(True, True, True, True), (False, True, True, False)} <= shared_ways
+    for key in ("fusion_method", "image_embeddings", "hidden_act", "v_hidden_act"):
+        assert len({values[key] for values in drawn}) > 1, key
+
+
+def require_equal_logits_and_gradients(settings: dict[str, Any], given: Given) -> None:
     network = network_of(settings)
     target = torch.tensor([0, 3, 1])
     parameters = weights_of(network)
@@ -74,10 +110,13 @@ def test_logits_and_gradients_are_those_of_every_pair_for_itself(name: str) -> N
     close(logits, expected)
     matching_loss(logits, target, "mean").backward()
     for (key, parameter), gradient in zip(parameters.items(), wanted, strict=True):
-        if key == "bert.embeddings.word_embeddings.weight":  # padding's row learns nothing
-            gradient = gradient * (torch.arange(len(gradient)) > 0)[:, None]
         if gradient is None:
             assert parameter.grad is None, key
+            continue
+        if key == "bert.embeddings.word_embeddings.weight":  # padding's row learns nothing
+            gradient = gradient * (torch.arange(len(gradient)) > 0)[:, None]
+        if parameter.grad is None:
+            assert not gradient.any(), key
         else:
             assert parameter.grad is not None, key
             close(parameter.grad, gradient)

@@ -180,6 +180,9 @@ def test_zero_shot_needs_weights_and_trains_nothing(tmp_path, world):
         trained(tmp_path / "none", **options)
     assert "--initial-weights" in error.value.fix
     made = model_of(**options)
+    contra = trained(tmp_path / "contra", epochs=1)
+    with pytest.raises(CheckpointError, match="no head of the variant zero-shot"):
+        trained(tmp_path / "headless", **options, initial_weights=contra.directory)
     file = tmp_path / "weights.pt"
     torch.save(made.network.state_dict(), file)
     result = trained(tmp_path / "run", **options, initial_weights=file)

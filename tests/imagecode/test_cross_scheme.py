@@ -101,7 +101,13 @@ def test_config_json_is_read_as_the_built_in_scheme_is(tmp_path: Path) -> None:
         ("vilbert", vilbert_values(), vilbert()),
     ):
         path = tmp_path / f"{name}.json"
-        path.write_text(json.dumps({**values, "clf_hidden_size": 1536}), encoding="utf-8")
+        published = {
+            "clf_hidden_size": 1536,
+            "visual_target_weights": {"0": 1.0},
+            "bert_layer2attn_sublayer": {"0": 0, "1": 2},
+            "bert_layer2ff_sublayer": {"0": 1, "1": 3},
+        }
+        path.write_text(json.dumps({**values, **published}), encoding="utf-8")
         assert open_scheme(str(path)) == built_in == open_scheme(name)
 
 
@@ -151,6 +157,20 @@ CONTRADICTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
     "embeddings": ("vilbert", {"image_embeddings": "lxmert"}, "image_embeddings is 'lxmert'"),
     "activation": ("vilbert", {"hidden_act": "swish"}, "hidden_act is 'swish'"),
     "global feature": ("vilbert", {"add_global_imgfeat": "last"}, "add_global_imgfeat is 'last'"),
+    "no global feature": ("uniter", {"add_global_imgfeat": None}, "add_global_imgfeat is None"),
+    "another padding": ("uniter", {"pad_token_id": 1}, "pad_token_id is 1, which is not built"),
+    "epsilon": ("uniter", {"layer_norm_eps": 1e-5}, "layer_norm_eps is 1e-05"),
+    "another transformer": ("uniter", {"model": "roberta"}, "model is 'roberta'"),
+    "shared dropout": (
+        "uniter",
+        {"v_hidden_dropout_prob": 0.2},
+        "hidden_dropout_prob is 0.1 for text and 0.2 for vision",
+    ),
+    "shared activation": (
+        "uniter",
+        {"v_hidden_act": "relu"},
+        "hidden_act is gelu for text and relu",
+    ),
     "size": ("vilbert", {"hidden_size": 0}, "hidden_size must be a whole number"),
     "size true": ("vilbert", {"hidden_size": True}, "hidden_size must be a whole number"),
     "size huge": ("vilbert", {"vocab_size": 10**12}, "vocab_size must be a whole number"),
@@ -224,7 +244,7 @@ def test_small_networks_take_their_tables_from_the_data() -> None:
         assert network.bert.embeddings.word_embeddings.weight.shape == (50, 64)
 
 
-def test_data_that_do_not_fit_the_published_sizes_are_refused() -> None:
+def test_data_that_do_not_fit_the_published_sizes_are_refused(tmp_path: Path) -> None:
     config = UniterConfig()
     with pytest.raises(DataError, match="region features are 20 wide, uniter takes 2048"):
         scheme_for(config, words=50, region_width=20)
@@ -232,6 +252,9 @@ def test_data_that_do_not_fit_the_published_sizes_are_refused() -> None:
         scheme_for(config, words=30523, region_width=2048)
     with pytest.raises(UsageError, match="max_tokens 600"):
         scheme_for(UniterConfig(max_tokens=600), words=50, region_width=2048)
+    (path := tmp_path / "config.json").write_text(json.dumps({**uniter_values(), "num_locs": 7}))
+    with pytest.raises(UsageError, match=r"by 7 numbers \(num_locs\), not by 5"):
+        scheme_for(UniterConfig(scheme=str(path)), words=50, region_width=2048)
     with pytest.raises(UsageError, match="pairs are 20 wide"):
         scheme_for(UniterConfig(small=True, pooled=20), words=50, region_width=20)
 

@@ -114,7 +114,7 @@ def backend(client: Any, instead: Callable[[Any, BaseException], Any]) -> Any:
             def tell(done: Any) -> None:
                 if (error := done.exception()) is not None:
                     ((_, arguments, _),) = func.items
-                    callback(_Lost(instead(arguments[0], error)))
+                    callback(_Lost(instead(arguments[0], _explained(error))))
 
             submitted.add_done_callback(tell)
             return submitted
@@ -123,6 +123,15 @@ def backend(client: Any, instead: Callable[[Any, BaseException], Any]) -> Any:
             return [out.result] if isinstance(out, _Lost) else super().retrieve_result_callback(out)
 
     return Backend(client=client)
+
+
+def _explained(error: BaseException) -> BaseException:
+    """In a line what distributed says in a paragraph."""
+    worker = getattr(error, "last_worker", None)
+    if worker is None:
+        return error
+    address = getattr(worker, "address", worker)
+    return RunError(f"its worker {address} died.", "Look at the worker's log: too little memory?")
 
 
 class _Lost:

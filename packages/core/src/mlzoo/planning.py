@@ -36,7 +36,7 @@ PREDICT_TAKES = {
 """What ``mlzoo predict`` and :func:`mlzoo.predict` take whatever the model."""
 
 DEMO_PRESET = "demo"
-"""The variant that is taken on demo data if none is named; ``demo-V`` is taken there for V."""
+"""The variant that is taken on demo data if none is named; ``demo-x`` is taken for ``x``."""
 
 Repetition: TypeAlias = tuple[tuple[str, int], ...]
 """``(("split", 7), ("seed", 0))``, or ``(("seed", 0),)`` where a dataset has no repetitions."""
@@ -250,15 +250,15 @@ def preset_layers(spec: ModelSpec, dataset: str, variant: str | None) -> list[La
     return [Layer(f"preset {name}", spec.presets[name]) for name in names]
 
 
-def _preset_on_demo(
-    spec: ModelSpec, dataset: str, data_dir: Path | None, named: str | None
+def _on_demo(
+    variant: str | None, spec: ModelSpec, dataset: str, data_dir: Path | None
 ) -> str | None:
-    """The variant that is taken where the dataset's folder holds demo data, on which published sizes would
-    take hours: ``demo`` instead of none, ``demo-V`` instead of V, where the model has such ones."""
-    own = DEMO_PRESET if named is None else f"{DEMO_PRESET}-{named}"
-    if own in spec.variants(dataset) and is_demo(data_root(data_dir), dataset):
-        return own
-    return named
+    """What stands for a variant where the dataset's folder holds demo data: ``demo`` for none, ``demo-x`` for
+    ``x``, if the model has that. Published sizes on data made to be tried would take hours."""
+    small = DEMO_PRESET if variant is None else f"{DEMO_PRESET}-{variant}"
+    if small in spec.variants(dataset) and is_demo(data_root(data_dir), dataset):
+        return small
+    return variant
 
 
 def choose(
@@ -304,8 +304,8 @@ def make_plan(
     # A run's config.json holds every value: its preset is history, not a layer.
     if preset is None and "sources" not in content:
         preset = content.get("preset")
-    if config_file is None:
-        preset = _preset_on_demo(model_entry.spec, dataset_entry.spec.name, data_dir, preset)
+    if preset is not None or config_file is None:
+        preset = _on_demo(preset, model_entry.spec, dataset_entry.spec.name, data_dir)
     values = {key: value for key, value in content.items() if key not in RESERVED}
     layers = preset_layers(model_entry.spec, dataset_entry.spec.name, preset)
     if config_file:

@@ -302,7 +302,7 @@ class ModelSpec:
         factory: Ref ``(config, data) -> Model``.
         presets: option values by ``dataset``, ``dataset/variant`` or ``*/variant`` (of every dataset that
             has none of its own); a variant starts from its dataset's. On demo data the variant ``demo`` is
-            taken if none is named, and ``demo-V`` for V.
+            taken if none is named, and ``demo-x`` for ``x`` if there is one.
         published: numbers of the paper, with their source.
         default_dataset: an embedded dataset, so that ``mlzoo run NAME`` needs no files.
         figures: Ref ``(runs: Sequence[RunRecord]) -> matplotlib Figure`` by name.

@@ -107,7 +107,7 @@ class Study:
 
     @property
     def finished(self) -> list[FrozenTrial]:
-        """Trials that ended by themselves, in their order; a place in this list is a trial's number."""
+        """Trials that ended by themselves, in their order. Their numbers are their places, from 1."""
         from optuna.trial import TrialState
 
         ended = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -166,7 +166,7 @@ class Study:
                 "seconds": _facts(trial).get("seconds"),
                 "error": _facts(trial).get("error", ""),
             }
-            for number, trial in enumerate(self.finished)
+            for number, trial in enumerate(self.finished, start=1)
         ]
 
 

@@ -12,10 +12,6 @@
 
 from __future__ import annotations
 
-import json
-import math
-import shutil
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,54 +20,25 @@ from typing import TYPE_CHECKING, Any
 
 from mlzoo.contracts import TaskData
 from mlzoo.data.root import data_root
-from mlzoo.errors import NonFiniteError, RunError, UsageError
+from mlzoo.errors import RunError, UsageError
 from mlzoo.experiment import DEFAULT_OUT
-from mlzoo.files import atomic_write, read_json, write_json
+from mlzoo.files import write_json
 from mlzoo.machine import Machine, accelerator_for
 from mlzoo.planning import Plan, make_plan, option_set
-from mlzoo.progress import BarProgress, Progress, default_progress, format_values
+from mlzoo.progress import Progress, default_progress
 from mlzoo.registry import registry
-from mlzoo.run_directory import (
-    RunInfo,
-    create,
-    locked,
-    removed_unless_begun,
-    write_environment,
-)
-from mlzoo.run_schema import Tuning, check_schema
+from mlzoo.run_directory import create, locked, removed_unless_begun, write_environment
 from mlzoo.run_status import keeping_status
 from mlzoo.search import validation_of
 from mlzoo.session import begun_with, build, open_session
-from mlzoo.signals import held_back
-from mlzoo.study import Pruner, Row, Sampler, Study, require_optuna
-from mlzoo.tuning_space import Space, make_space
+from mlzoo.study import Pruner, Row, Sampler, require_optuna
+from mlzoo.tuning_space import make_space
+from mlzoo.tuning_trials import Search, TuneInfo, make_trials
 
 if TYPE_CHECKING:
     from mlzoo.trial import Validation
 
 TRIALS = 20
-OF_A_RUN = ("seed", "limit")
-"""Options that ``best.json`` leaves to the runs that are made with it."""
-
-
-class TuneInfo(RunInfo):
-    """``tune.json``."""
-
-    file = "tune.json"
-
-    @classmethod
-    def read(cls, directory: Path) -> TuneInfo:
-        """Of a search that was begun.
-
-        Raises:
-            RunError: the folder holds none, or tune.json is damaged.
-        """
-        info = cls(directory)
-        if not info.path.exists():
-            raise RunError(f"{directory} is no search for options: it has no {cls.file}.")
-        info.facts = read_json(info.path)
-        check_schema(Tuning, info.facts, info.path)
-        return info
 
 
 @dataclass(frozen=True)
@@ -96,39 +63,6 @@ class Tuned:
     def config(self) -> Path:
         """A config file with the best options."""
         return self.directory / "best.json"
-
-
-@dataclass(frozen=True)
-class _Search:
-    """A search under way. ``plan`` has the options that all trials share."""
-
-    plan: Plan
-    validation: Validation
-    machine: Machine
-    directory: Path
-    space: Space
-    info: TuneInfo
-    progress: Progress
-    figures: bool
-    timeout: float | None
-
-    @property
-    def total(self) -> int:
-        return int(self.info.facts["trials"])
-
-    @property
-    def higher(self) -> bool:
-        return self.plan.metrics[self.plan.main_metric].higher_is_better
-
-    def plan_with(self, options: Mapping[str, Any]) -> Plan:
-        """The plan of a trial."""
-        return make_plan(
-            self.plan.model.name,
-            self.plan.dataset.name,
-            config_file=self.directory / "config.json",
-            options=options,
-            data_dir=self.plan.data_dir,
-        )
 
 
 def tune(
@@ -217,7 +151,7 @@ def tune(
         )
         shown = _shown(directory, progress)
         return _go_on(
-            _Search(plan, validation, machine, directory, space, info, shown, figures, timeout)
+            Search(plan, validation, machine, directory, space, info, shown, figures, timeout)
         )
 
 
@@ -268,9 +202,9 @@ def resume_tuning(
     with locked(directory):
         info = TuneInfo.read(directory)
         shown = _shown(directory, progress)
-        search = _Search(plan, validation, machine, directory, space, info, shown, figures, timeout)
-        done = len(_study(search).finished)
-        if done >= trials:
+        search = Search(plan, validation, machine, directory, space, info, shown, figures, timeout)
+        done = len(search.study().finished)
+        if done >= trials and info.facts.get("status") == "done":
             raise UsageError(f"{directory} has its {done} trials.", "Say --trials N for more.")
         open_session(info, _facts(plan, data, machine, version), shown)
         info.facts["trials"] = trials
@@ -325,25 +259,12 @@ def _shown(directory: Path, progress: Progress | None) -> Progress:
     return shown
 
 
-def _study(search: _Search) -> Study:
-    facts = search.info.facts
-    return Study(
-        search.directory,
-        search.space,
-        higher_is_better=search.higher,
-        sampler=facts["sampler"],
-        pruner=facts["pruner"],
-        seed=search.plan.options.run.seed,
-    )
-
-
-def _go_on(search: _Search) -> Tuned:
-    """Make the trials that are left, and keep what was found."""
+def _go_on(search: Search) -> Tuned:
+    """Make the trials that are left, in a folder whose ``tune.json`` stays true meanwhile."""
     plan, info = search.plan, search.info
     told = "; ".join(f"{key}={domain.text}" for key, domain in search.space.items())
-    default = (
-        " (none was named: rates, decays and dropout)" if info.facts["chosen_by_default"] else ""
-    )
+    by_default = info.facts.get("chosen_by_default")
+    note = " (none was named: rates, decays and dropout)" if by_default else ""
     with keeping_status(
         info,
         search.directory,
@@ -351,152 +272,10 @@ def _go_on(search: _Search) -> Tuned:
         what="search",
         go_on=f"mlzoo tune {plan.model.name} --resume",
     ):
-        search.progress.message(f"searching {told}{default}")
-        study = _study(search)
-        began = time.monotonic()
-        while len(study.finished) < search.total:
-            if search.timeout is not None and time.monotonic() - began >= search.timeout:
-                search.progress.message("the time is up: no further trial is begun")
-                break
-            _one(search, study)
-        rows = study.rows()
-        best = _best(search, rows)
-        if best is None:
-            last = next((row["error"] for row in reversed(rows) if row["error"]), "the time was up")
-            raise RunError(f"none of {len(rows)} trials was completed: {last}")
-        if search.figures:
-            _draw(search, rows)
+        search.progress.message(f"searching {told}{note}")
+        rows = make_trials(search)
+    best = info.facts["best"]
     return Tuned(search.directory, best["options"], best["value"], info.facts, rows)
-
-
-def _one(search: _Search, study: Study) -> None:
-    """Make the next trial, and keep what came of it."""
-    number = len(study.finished)
-    with held_back():
-        trial = study.ask()
-    began = time.monotonic()
-    facts: dict[str, Any] = {}
-    value = None
-    try:
-        value = _score(search, study, trial, number, facts)
-    except NonFiniteError as error:
-        facts["error"] = error.message
-    facts["seconds"] = round(time.monotonic() - began, 2)
-    with held_back():
-        study.end(trial, facts, value)
-        shutil.rmtree(_folder(search, number) / "checkpoints", ignore_errors=True)
-        rows = study.rows()
-        _keep(search, rows)
-    search.progress.message(_told(search, rows[-1]))
-
-
-def _score(
-    search: _Search, study: Study, trial: Any, number: int, facts: dict[str, Any]
-) -> float | None:
-    """The trial's score; None if it was given up, or failed with an ``error`` among the facts."""
-    from mlzoo.trial import GivenUp, folder_for, train
-
-    should_end = study.watch(trial)
-
-    def tell(epoch: int, value: float, epochs_left: bool) -> None:
-        facts["epoch"] = epoch
-        if should_end(epoch, value) and epochs_left:
-            raise GivenUp
-
-    try:
-        plan = search.plan_with(trial.params)
-    except UsageError as error:  # each value is admitted, but not together with the others
-        facts["error"] = error.message
-        return None
-    folder = folder_for(_folder(search, number), plan.config_json())
-    bar = isinstance(search.progress, BarProgress)
-    inner = search.progress if bar else Progress(quiet=True)
-    inner.log_file = search.progress.log_file
-    try:
-        trained = train(
-            plan,
-            search.validation,
-            search.machine,
-            folder,
-            progress=inner,
-            title=f"trial {number + 1}/{search.total}",
-            tell=tell,
-        )
-    except GivenUp:
-        return None
-    value = trained.metrics[plan.main_metric]
-    facts["epoch"] = trained.epoch
-    facts["metrics"] = {name: v for name, v in trained.metrics.items() if math.isfinite(v)}
-    if not math.isfinite(value):
-        facts["error"] = f"{plan.main_metric} of val is {value}"
-        return None
-    return value
-
-
-def _folder(search: _Search, number: int) -> Path:
-    return search.directory / "trials" / f"{number:04d}"
-
-
-def _best(search: _Search, rows: Sequence[Row]) -> Row | None:
-    """The best complete trial, the first of equals. One that was given up has no score."""
-    complete = [row for row in rows if row["state"] == "complete"]
-    choose = max if search.higher else min
-    return choose(complete, key=lambda row: row["value"]) if complete else None
-
-
-def _keep(search: _Search, rows: Sequence[Row]) -> None:
-    """Write ``trials.jsonl``, ``best.json`` and the summary, after every trial."""
-    with atomic_write(search.directory / "trials.jsonl") as file:
-        file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
-    states = [row["state"] for row in rows]
-    counts = {state: states.count(state) for state in ("complete", "pruned", "failed")}
-    best = _best(search, rows)
-    if best is not None:
-        write_json(search.directory / "best.json", _config_of(search, best))
-    search.info.update(counts=counts, best=best)
-
-
-def _config_of(search: _Search, best: Row) -> dict[str, Any]:
-    """A config file that says where each value comes from; seed and limit are left to the runs."""
-    config = search.plan_with(best["options"]).config_json()
-    common = read_json(search.directory / "config.json")
-    config["preset"] = common.get("preset")
-    config["sources"] = {**common.get("sources", {}), **dict.fromkeys(search.space, "tuned")}
-    for key in OF_A_RUN:
-        del config[key]
-        config["sources"].pop(key, None)
-    return config
-
-
-def _told(search: _Search, row: Row) -> str:
-    """One line about a trial that ended."""
-    name = f"val {search.plan.main_metric}"
-    if row["state"] == "complete":
-        found = f"{name} {row['value']:.4g} at epoch {row['epoch']}"
-    elif row["state"] == "pruned":
-        found = f"given up after epoch {row['epoch']}, {name} {row['seen']:.4g} at best"
-    else:
-        found = f"failed: {row['error']}"
-    values = {key: value for key, value in row["options"].items() if isinstance(value, float)}
-    others = "".join(f"  {k} {v}" for k, v in row["options"].items() if k not in values)
-    options = f"{format_values(values)}{others}".strip()
-    number = f"[{row['trial'] + 1}/{search.total}]"
-    best = search.info.facts["best"]
-    mark = "  (best so far)" if best and best["trial"] == row["trial"] else ""
-    return f"{number} {options}: {found}{mark}  [{row['seconds']:.0f} s]"
-
-
-def _draw(search: _Search, rows: Sequence[Row]) -> None:
-    main = search.plan.metrics[search.plan.main_metric]
-    label = f"val {search.plan.main_metric} {main.unit}".strip()
-    try:
-        from mlzoo.report.search_figure import search_figure
-
-        figure = search_figure(rows, search.space, label, search.higher)
-        with atomic_write(search.directory / "search.png") as file:
-            figure.savefig(file, format="png", dpi=150)
-    except Exception as error:  # a picture is never worth a search
-        search.progress.message(f"search.png was not drawn: {error}")
 
 
 def command_for(tuned: Tuned, *, seeds: str = "0-4") -> str:

@@ -194,14 +194,17 @@ def _default_space(plan: Plan, options: OptionSet, taken: set[str]) -> Space:
         if option.key.endswith("dropout"):
             found = Range(0.0, MOST_DROPOUT)
         elif option.key.endswith(("learning_rate", "weight_decay")) and value > 0:
-            found = Range(value / FACTOR, value * FACTOR, log=True)
+            low, high = (float(f"{bound:.3g}") for bound in (value / FACTOR, value * FACTOR))
+            found = Range(low, high, log=True)
         if found and not option.key.startswith("min_") and _admitted(plan, options, option, found):
             space[option.key] = found
     if not space:
         numbers = [o.key for o in known if unwrap(o.field.annotation) in (int, float)]
         raise UsageError(
             f"{plan.model.name} has no learning rate, decay or dropout: say what is to be searched.",
-            f"{SOURCE} NAME=LOW..HIGH, where NAME is one of {', '.join(numbers)}.",
+            f"{SOURCE} NAME=LOW..HIGH, where NAME is one of {', '.join(numbers)}."
+            if numbers
+            else f"{SOURCE} NAME=ONE,OTHER",
         )
     return space
 

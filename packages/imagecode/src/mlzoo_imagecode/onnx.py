@@ -47,7 +47,7 @@ def network(model: ImageCoDeModel, data: ContextualData) -> OnnxNetwork:
         network=head,
         inputs={
             "images": torch.from_numpy(features.images[part.candidates]),  # [n, k, d]
-            "text": torch.from_numpy(features.text),  # [n, d]
+            "text": torch.tensor(features.text),  # [n, d]
             "positions": torch.from_numpy(part.position[part.candidates]),  # [n, k]
             "temporal": temporal_mask(config, torch.from_numpy(part.is_video), training=False),
         },

@@ -95,6 +95,12 @@ def _published(dataset: str) -> dict[str, dict[str, Any]]:
     }
 
 
+def _small(dataset: str, base: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Variants of encoders from scratch on demo data."""
+    names = ("zero-shot", "nocontra", "contra", "contextual", "temporal")
+    return {f"{dataset}/demo-{name}": {**base, **_VARIANTS[name]} for name in names}
+
+
 def imagecode_presets() -> dict[str, dict[str, Any]]:
     """By ``dataset``, ``dataset/variant`` or, for all of them, ``*/variant``."""
     return {
@@ -102,9 +108,11 @@ def imagecode_presets() -> dict[str, dict[str, Any]]:
         "imagecode": {**TEMPORAL, "learning_rate": 2e-6},
         **_published("imagecode"),
         "imagecode/demo": _DIGITS,
+        **_small("imagecode", _DIGITS),
         "imagecode-simple": CONTRA,
         **_published("imagecode-simple"),
         "imagecode-simple/demo": {**_SMALL, "variant": "contra", "epochs": 15},
+        **_small("imagecode-simple", _DIGITS),
         **{f"*/{name}": values for name, values in _VARIANTS.items()},
         "*/smoke": _TRY,
         "digit-strips/smoke": {**_TRY, "strips": 40},

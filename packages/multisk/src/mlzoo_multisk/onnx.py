@@ -106,4 +106,5 @@ def _embeddings(
 
 
 def _unit(x: Tensor) -> Tensor:
-    return x / x.norm(dim=1, keepdim=True).clamp_min(SHORTEST)
+    unit: Tensor = x / x.norm(dim=1, keepdim=True).clamp_min(SHORTEST)
+    return unit

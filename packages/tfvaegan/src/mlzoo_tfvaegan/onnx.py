@@ -56,6 +56,7 @@ class Classification(nn.Module):
     factor: Tensor
     offset: Tensor
     share: Tensor
+    order: Tensor
 
     def __init__(self, scaler: Scaler, decoder: Decoder | None, heads: Pair) -> None:
         super().__init__()
@@ -64,6 +65,7 @@ class Classification(nn.Module):
         self.register_buffer("offset", torch.as_tensor(offset, dtype=torch.float64))
         share = 1.0 if scaler.fitted is None else 1 / scaler.largest
         self.register_buffer("share", torch.tensor(share, dtype=torch.float32))
+        self.register_buffer("order", _order(heads.generalized))
         self.decoder, self.heads = decoder, heads
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,27 +74,30 @@ class Classification(nn.Module):
         if self.decoder is not None:
             hidden = self.decoder.hidden(x)  # [n, H]
             x = torch.cat([x, self.decoder.output(hidden), hidden], dim=1)  # [n, R + A + H]
-        generalized = self.heads.generalized
-        if isinstance(generalized, OutOfDistributionClassifier):
-            return detected(generalized, x), _log_probabilities(self.heads.unseen, x)
-        return _log_probabilities(generalized, x), _log_probabilities(self.heads.unseen, x)
+        return self._scores(x), _log_probabilities(self.heads.unseen, x)
+
+    def _scores(self, x: Tensor) -> Tensor:
+        """Of all classes [n, C], of x [n, W]; of a detector but for the last bits that keep ties apart."""
+        classifier = self.heads.generalized
+        if isinstance(classifier, LinearClassifier):
+            return _log_probabilities(classifier, x)
+        margin = classifier.threshold - entropy(classifier.detector(x))  # [n]
+        lift = margin.float().unsqueeze(1)  # [n, 1]
+        parts = [_topped(classifier.seen, x) + lift, _topped(classifier.unseen, x)]
+        return torch.cat(parts, dim=1).index_select(1, self.order)
 
 
-def detected(classifier: OutOfDistributionClassifier, x: Tensor) -> Tensor:
-    """The detector's ``scores`` [n, C] of x [n, W], up to the last bits that keep equal ones apart."""
-    margin = classifier.threshold - entropy(classifier.detector(x))  # [n]
-    lift = margin.float().unsqueeze(1)  # [n, 1]
-    parts = {
-        "seen": (classifier.seen, lift),
-        "unseen": (classifier.unseen, torch.zeros_like(lift)),
-    }
-    columns, places = [], []
-    for linear, top in parts.values():
-        scores = _log_probabilities(linear, x)  # [n, K]
-        columns.append((scores - scores.amax(dim=1, keepdim=True)).float() + top)
-        places.append(torch.searchsorted(classifier.classes, linear.classes))
-    order = torch.cat(places).argsort()  # [C]
-    return torch.cat(columns, dim=1).index_select(1, order)
+def _order(classifier: LinearClassifier | OutOfDistributionClassifier) -> Tensor:
+    """int64 [C]: where each class stands among seen classes, then unseen ones."""
+    if isinstance(classifier, LinearClassifier):
+        return torch.arange(len(classifier.classes))
+    return torch.cat([classifier.seen.classes, classifier.unseen.classes]).argsort()
+
+
+def _topped(linear: LinearClassifier, x: Tensor) -> Tensor:
+    """log p - max log p, float32 [n, K]."""
+    scores = _log_probabilities(linear, x)
+    return (scores - scores.amax(dim=1, keepdim=True)).float()
 
 
 def _log_probabilities(linear: LinearClassifier, x: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -66,7 +67,7 @@ class PartWork:
     def opened(
         cls, folder: Path, identity: Mapping[str, str], arrays: Mapping[str, Shape]
     ) -> Iterator[Self]:
-        """Begin, or go on with what the folder holds.
+        """Begin, or go on with what the folder holds. What fails before anything is done leaves nothing.
 
         Args:
             folder: made if need be.
@@ -89,7 +90,13 @@ class PartWork:
                 raise RunError(f"another process works in {folder}.") from error
             remove_leftovers(folder)
             work = cls(folder, identity, arrays)
-            yield work
+            try:
+                yield work
+            except BaseException:
+                if not work.done:  # nothing to go on with
+                    shutil.rmtree(work.store, ignore_errors=True)
+                    work._clear()
+                raise
         if work._finished:
             work._clear()
 

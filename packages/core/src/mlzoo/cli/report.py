@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from mlzoo.cli import completion
-from mlzoo.cli.output import installed, json_option, print_json, print_table
+from mlzoo.cli.output import installed, json_option, print_table
 from mlzoo.errors import UsageError
 
 if TYPE_CHECKING:
     from mlzoo.report.formats import Layout
     from mlzoo.report.reading import FoundRuns
+    from mlzoo.report.table import Table
     from mlzoo.run_directory import RunRecord
 
 FORMATS = ("table", "md", "csv", "json", "latex", "html")
@@ -70,7 +71,7 @@ def report(
     found.require_some()
     form = "json" if as_json else form
     if name is not None:
-        _show_one(found.records, name, form, split)
+        _show_one(found.records, name, form, split, out)
     else:
         _compare(found, form, layout, split, details, out)
     if figures:
@@ -104,10 +105,21 @@ def _compare(
         _give(to_csv(records), out)
     elif form in ("md", "latex"):
         _give("\n".join(map(to_markdown if form == "md" else to_latex, tables)), out)
+    elif out is not None:
+        _give("\n".join(map(_plain, tables)), out)
     else:
         for number, table in enumerate(tables):
             click.echo("\n" if number else "", nl=False)
             show_table(table)
+
+
+def _plain(table: Table) -> str:
+    """A table as a file of text has it."""
+    from mlzoo.cli.output import plain_table
+
+    numbers = range(1, len(table.columns) - 1)
+    lines = [table.title, *plain_table(table.columns, table.rows, numbers), *table.notes]
+    return "\n".join(lines) + "\n"
 
 
 def _give_page(found: FoundRuns, split: str, details: bool, out: Path) -> None:
@@ -135,9 +147,13 @@ def _give(text: str, out: Path | None) -> None:
     click.echo(f"written to {out}", err=True)
 
 
-def _show_one(records: Sequence[RunRecord], name: str, form: str, split: str) -> None:
+def _show_one(
+    records: Sequence[RunRecord], name: str, form: str, split: str, out: Path | None
+) -> None:
     """A table that an evaluator made of one run's predictions."""
+    from mlzoo.files import json_text
     from mlzoo.prediction import csv_text
+    from mlzoo.report.latex import to_latex
     from mlzoo.report.table import Table, to_markdown
     from mlzoo.tables import read_table
 
@@ -148,18 +164,22 @@ def _show_one(records: Sequence[RunRecord], name: str, form: str, split: str) ->
         )
     columns = read_table(records[0].directory, name, split)
     rows = list(zip(*columns.values(), strict=True))
+    title = f"{records[0].directory.name}: {name}, {split}"
+    table = Table(title, list(columns), [[_cell(value) for value in row] for row in rows])
+    texts = [i for i, cells in enumerate(columns.values()) if _has_text(cells)]
     if form == "json":
-        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        _give(json_text([dict(zip(columns, row, strict=True)) for row in rows]), out)
     elif form == "csv":
-        click.echo(csv_text(columns), nl=False)
+        _give(csv_text(columns), out)
+    elif form == "md":
+        _give(to_markdown(table), out)
+    elif form == "latex":
+        _give(to_latex(table, text_columns=texts), out)
+    elif out is not None:
+        _give(_plain(table), out)
     else:
-        title = f"{records[0].directory.name}: {name}, {split}"
-        table = Table(title, list(columns), [[_cell(value) for value in row] for row in rows])
-        numeric = [i for i, cells in enumerate(columns.values()) if not _has_text(cells)]
-        if form == "md":
-            click.echo(to_markdown(table), nl=False)
-        else:
-            print_table(table.columns, table.rows, title=title, numeric=numeric)
+        numeric = [i for i in range(len(columns)) if i not in texts]
+        print_table(table.columns, table.rows, title=title, numeric=numeric)
 
 
 def _cell(value: object) -> str:

@@ -18,11 +18,24 @@ from mlzoo.cli.model_commands import (
     showing_options,
 )
 from mlzoo.cli.options import OptionsCommand, config_options, given_values, parse_numbers
-from mlzoo.cli.output import installed, print_json
+from mlzoo.cli.output import installed, print_json, print_table
 
 if TYPE_CHECKING:
     from mlzoo.config import Option
     from mlzoo.reproduction import Reproduction
+
+WORDS = {
+    "metric",
+    "split",
+    "rule",
+    "verdict",
+    "reason",
+    "source",
+    "model",
+    "selection",
+    "published",
+}
+"""Columns that are read from the left."""
 
 FAIL_ON = ("below", "different", "any")
 STATUS = (
@@ -185,11 +198,13 @@ def start(
 
 
 def _show(found: Reproduction) -> None:
-    from mlzoo.cli.results import show_table
     from mlzoo.report.reproduced import tables_of_reproduction
 
     for table in tables_of_reproduction(found.claims, found.boards):
-        show_table(table)
+        numeric = [n for n, name in enumerate(table.columns) if name not in WORDS]
+        print_table(table.columns, table.rows, title=table.title, numeric=numeric)
+        for note in table.notes:
+            click.echo(note)
         click.echo()
     click.echo(found.summary)
     click.echo(f"kept in {found.directory}")

@@ -160,6 +160,7 @@ def _numbers(flag: str, text: str | None, single: bool) -> list[int]:
 def _execute(plans: Sequence[Plan], params: Mapping[str, Any]) -> None:
     from mlzoo.experiment import starts_a_job
     from mlzoo.machine import Machine, choose_device
+    from mlzoo.planning import DEMO_PRESET
     from mlzoo.seeds import require_one_way
     from mlzoo.session import Settings
 
@@ -173,8 +174,9 @@ def _execute(plans: Sequence[Plan], params: Mapping[str, Any]) -> None:
     if not params["dataset"] and not params["config"] and not params["quiet"]:
         name, dataset = plan.model.name, plan.dataset.name
         click.echo(f"no --dataset given: {name} runs on its default, {dataset}", err=True)
-    if plan.preset != params["preset"] and not params["config"] and not params["quiet"]:
-        click.echo(f"demo data: {plan.model.name} runs with its preset {plan.preset}", err=True)
+    taken = plan.preset or ""
+    if taken != params["preset"] and taken.startswith(DEMO_PRESET) and not params["quiet"]:
+        click.echo(f"demo data: {plan.model.name} runs with its preset {taken}", err=True)
     for each in plans:  # what the last run lacks is told before the first begins
         each.require_files()
     settings = Settings(

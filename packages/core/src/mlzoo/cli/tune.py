@@ -167,7 +167,7 @@ def _typed(name: str) -> bool:
 
 def _require_own(model: str, directory: Path) -> None:
     """A search that goes on has its own options, and its own model."""
-    from mlzoo.tuning import TuneInfo
+    from mlzoo.tuning_trials import TuneInfo
 
     context = click.get_current_context()
     for parameter in context.command.params:

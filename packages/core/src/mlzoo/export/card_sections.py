@@ -235,7 +235,8 @@ def _licence_of(distribution: str) -> str:
         said = metadata(distribution)
     except PackageNotFoundError:
         return ""
-    return said.get("License-Expression") or said.get("License") or ""
+    found = (said[name] for name in ("License-Expression", "License") if name in said)
+    return next(found, "")
 
 
 def _limits(run: FinishedRun) -> Iterator[str]:
@@ -246,7 +247,7 @@ def _limits(run: FinishedRun) -> Iterator[str]:
     elif run.plan.model.deterministic:
         yield "Nothing in the model is drawn at random: other seeds give the same numbers."
     else:
-        yield "One seed: these numbers have no spread. Whether they reach a published one, several seeds tell."
+        yield "One seed: these numbers have no spread. Several tell whether a published one is reached."
     if data["limited"]:
         yield f"Made on limited data ({code('limit')} {plain(config.get('limit'))}): a try, not a result."
     if data.get("incomparable"):

@@ -1,4 +1,4 @@
-"""Results in the schema of MTEB, the embedding benchmark: one JSON file for each of a task's kinds of retrieval.
+"""Results in the schema of MTEB, the embedding benchmark: one JSON file for each task of its kind.
 
 The file has the keys of ``mteb.TaskResult``. ``mteb_version`` and ``evaluation_time`` are null, as MTEB
 did not run; ``dataset_revision`` is the fingerprint of the data. Names of tasks are our datasets', not

@@ -87,6 +87,7 @@ def written(
     """
     _require_contract(network, who)
     network.network.eval()
+    _outputs(network, network.inputs, who)
     proto = _exported(network, who)
     facts = {**said, "facts": compact(network.facts)}
     onnx = library("onnx")
@@ -151,6 +152,18 @@ def _exported(network: OnnxNetwork, who: str) -> Any:
         ) from error
 
 
+def _outputs(network: OnnxNetwork, given: Mapping[str, Tensor], who: str) -> tuple[Tensor, ...]:
+    """What torch makes of inputs."""
+    returned = network.network(*given.values())
+    found = returned if isinstance(returned, tuple) else (returned,)
+    if len(found) != len(network.outputs) or not all(isinstance(each, Tensor) for each in found):
+        kinds = ", ".join(type(each).__name__ for each in found)
+        raise PluginError(
+            f"{who} names {len(network.outputs)} outputs, its network returns {len(found)} ({kinds})."
+        )
+    return found
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without the exporter's remarks on itself."""
@@ -174,12 +187,7 @@ def _compared(network: OnnxNetwork, content: bytes, who: str) -> dict[str, float
             name: _resized(value, network.axes.get(name, {}), sizes)
             for name, value in network.inputs.items()
         }
-        returned = network.network(*given.values())
-        expected = returned if isinstance(returned, tuple) else (returned,)
-        if len(expected) != len(network.outputs):
-            raise PluginError(
-                f"{who} names {len(network.outputs)} outputs, its network returns {len(expected)}."
-            )
+        expected = _outputs(network, given, who)
         where = ", ".join(f"{symbol} {size}" for symbol, size in sizes.items()) or "the examples"
         try:
             actual = session.run(None, {name: value.numpy() for name, value in given.items()})

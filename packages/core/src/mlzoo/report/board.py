@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -142,7 +143,7 @@ def _rows(group: Group, groups: Sequence[Group], split: str) -> list[Row]:
             continue
         honest = group.first.results["honest"] if reading.protocol == "honest" else selection
         view = reading.split.partition("@")[2]
-        inflated = selection["rule"] == "test" and reading.protocol == "selected" and not view
+        inflated = group.honest and reading.protocol == "selected" and not view
         rows.append(
             Row(
                 group=group,
@@ -220,7 +221,9 @@ def _welch(one: Row, other: Row, metric: str) -> float | None:
         return 1.0 if a[0] == b[0] else 0.0
     from scipy.stats import ttest_ind
 
-    return float(ttest_ind(a, b, equal_var=False).pvalue)
+    with warnings.catch_warnings():  # one of the two may have no spread
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return float(ttest_ind(a, b, equal_var=False).pvalue)
 
 
 def _references(groups: Sequence[Group]) -> dict[str, dict[str, float]]:

@@ -97,8 +97,7 @@ def claims_or_none(group: Group) -> tuple[list[Claim], str]:
 def _claim(number: Published, group: Group, departures: Sequence[str]) -> Claim:
     results = group.first.results
     rule, reading = results["selection"]["rule"], Reading(number.split)
-    honest = all("honest" in run.results for run in group.runs)
-    if honest and number.selection == results["honest"]["rule"] != rule:
+    if group.honest and number.selection == results["honest"]["rule"] != rule:
         rule, reading = number.selection, Reading(number.split, "honest")
     reason = hindrance(number, results["data"], group.first.config, departures, rule)
     values = [v for v in group.values(reading, number.metric) if not math.isnan(v)]

@@ -29,10 +29,11 @@ class Reading:
 
     def value(self, run: RunRecord, metric: str) -> float | None:
         """The number of one run; None if it has none."""
+        honest = run.results.get("honest", {"selection_inflation": {}, "metrics": {}})
         if self.protocol == "inflation":
-            found = run.results["honest"]["selection_inflation"] if self.split == "test" else {}
+            found = honest["selection_inflation"] if self.split == "test" else {}
         elif self.protocol == "honest":
-            found = run.results["honest"]["metrics"].get(self.split, {})
+            found = honest["metrics"].get(self.split, {})
         else:
             found = run.results["metrics"].get(self.split, {})
         value: float | None = found.get(metric)
@@ -81,6 +82,11 @@ class Group:
         whole = math.prod(counts.values()) * seeds == len(self.runs)
         return " × ".join(parts) if whole else f"{len(self.runs)} of {' × '.join(parts)}"
 
+    @property
+    def honest(self) -> bool:
+        """Whether every run has an honest choice beside its selection on test data."""
+        return all("honest" in run.results for run in self.runs)
+
     def values(self, reading: Reading, metric: str) -> list[float]:
         """One value a run, without those that are missing."""
         found = [reading.value(run, metric) for run in self.runs]
@@ -93,7 +99,7 @@ class Group:
     def readings(self, split: str) -> list[Reading]:
         """The columns of a split; a selection on test has the honest choice beside it."""
         found = [Reading(name) for name in self.splits(split)]
-        if all("honest" in run.results for run in self.runs):
+        if self.honest:
             found += [Reading(name, "honest") for name in self.splits(split)]
             found += [Reading(split, "inflation")] if split == "test" else []
         return found

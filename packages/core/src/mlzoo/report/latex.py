@@ -32,8 +32,9 @@ _ESCAPED = {
 
 
 def escaped(text: str) -> str:
-    """Text as LaTeX shows it."""
-    return "".join(_ESCAPED.get(letter, letter) for letter in text)
+    """Text as LaTeX shows it, in one line: an empty one would end a cell or a caption."""
+    letters = (letter if letter.isprintable() else " " for letter in text)
+    return "".join(_ESCAPED.get(letter, letter) for letter in letters)
 
 
 def to_latex(table: Table, *, text_columns: Sequence[int] = (0,)) -> str:

@@ -116,11 +116,6 @@ def warm_up_linear(update: int, warm_up: float, total: int) -> float:
     return max(0.0, (total - update) / max(1.0, total - warm_up))
 
 
-def total_updates(batches: int, epochs: int, accumulation: int = 1) -> int:
-    """Updates that the schedule counts on: ⌊batches · epochs / accumulation⌋."""
-    return batches * epochs // accumulation
-
-
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Give all groups this rate."""
     for group in optimizer.param_groups:

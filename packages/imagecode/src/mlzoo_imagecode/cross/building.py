@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mlzoo.errors import DataError, UsageError
 from mlzoo_imagecode.cross.config import CrossConfig
-from mlzoo_imagecode.cross.scheme import CONTEXT_HEADS, Scheme, uniter, vilbert
+from mlzoo_imagecode.cross.scheme import CONTEXT_HEADS, LOCATIONS, Scheme, uniter, vilbert
 from mlzoo_imagecode.cross.scheme_reading import open_scheme
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def scheme_for(config: CrossConfig, *, words: int, region_width: int) -> Scheme:
 
     Raises:
         UsageError: the config json is missing or contradicts itself, max_tokens or the vocabulary are too
-            large, or the contextual module cannot have that width.
+            large, regions would be placed otherwise, or the contextual module cannot have that width.
         DataError: region features of another width.
     """
     if config.small:
@@ -52,6 +52,10 @@ def scheme_for(config: CrossConfig, *, words: int, region_width: int) -> Scheme:
             f"pairs are {scheme.pooled} wide, which {CONTEXT_HEADS} heads of the contextual module do not "
             "divide.",
             "Give another --pooled, or --variant contra.",
+        )
+    if scheme.locations != LOCATIONS:
+        raise UsageError(
+            f"{config.scheme} places regions by {scheme.locations} numbers (num_locs), not by {LOCATIONS}."
         )
     if region_width != scheme.region_width:
         raise DataError(

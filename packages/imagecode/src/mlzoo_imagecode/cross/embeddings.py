@@ -9,13 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mlzoo_imagecode.cross.scheme import Scheme
-
-EPSILON = 1e-12
-"""Of every layer normalisation."""
-
-PADDING = 0
-"""The token whose row is drawn like the others and gets no gradient."""
+from mlzoo_imagecode.cross.scheme import EPSILON, PADDING, Scheme
 
 IMAGE_TYPE = 1
 """Row of the table of types that says: a region (UNITER)."""

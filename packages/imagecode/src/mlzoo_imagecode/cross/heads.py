@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mlzoo_imagecode.config import Reduction
-from mlzoo_imagecode.cross.embeddings import EPSILON
 from mlzoo_imagecode.cross.encoder import Pooled
-from mlzoo_imagecode.cross.scheme import Fusion, Scheme
+from mlzoo_imagecode.cross.scheme import EPSILON, Fusion, Scheme
 from mlzoo_imagecode.cross.sublayers import ACTIVATIONS
 
 TASK = "TASK3"

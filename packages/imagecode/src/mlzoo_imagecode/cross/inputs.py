@@ -12,7 +12,10 @@ from mlzoo_imagecode.cross.encoder import Given, trimmed
 from mlzoo_imagecode.cross.regions.bert_tokens import BertTokens
 from mlzoo_imagecode.cross.regions.boxes import RegionSource
 
-PREPARE = "mlzoo data prepare imagecode --regions FILE.lmdb makes them of the published file."
+PREPARE = (
+    "mlzoo data prepare imagecode --regions FILE.lmdb makes them of the published file; demo data have a "
+    "regions.lmdb."
+)
 
 
 def regions_of(part: Part) -> RegionSource:

@@ -157,11 +157,12 @@ def tokens_of(config: CrossConfig, data: ContextualData) -> BertTokens:
 
     Raises:
         DataError: the file is no vocabulary, of another size than the network's, or of another language.
-        UsageError: there is none.
+        UsageError: there is none, or the config json is missing or contradicts itself.
     """
     texts = (data.part("test") if data.train is None else data.train).texts
+    # What is wrong with a config json is said first.
+    size = None if config.small else open_scheme(config.scheme).vocabulary
     if config.vocabulary is not None:
-        size = None if config.small else open_scheme(config.scheme).vocabulary
         tokens = BertTokens.read(config.vocabulary, config.max_tokens, size)
         tokens.require_known(texts)
         return tokens

@@ -55,6 +55,7 @@ _SMALL_OF: dict[str, dict[str, Any]] = {
 """A layer of ViLBERT takes as long as two of UNITER."""
 
 _SMALL_VARIANTS: dict[str, dict[str, Any]] = {
+    "zero-shot": ZERO_SHOT,
     "nocontra": {"variant": "nocontra", "batch_size": 150},
     "contra": {"variant": "contra"},
     "contextual": {"variant": "contextual", "temporal": False},
@@ -84,21 +85,22 @@ def cross_presets(model: str) -> dict[str, dict[str, Any]]:
         model: ``uniter`` or ``vilbert``.
     """
     published, own = _PUBLISHED[model], _SMALL_OF[model]
-    small = {f"digit-strips/{name}": values for name, values in _SMALL_VARIANTS.items()}
     demo = {**own, "epochs": 20}
     return {
         "digit-strips": own,
-        **small,
+        **_variants("digit-strips/", {}),
         "imagecode": published["temporal"],
-        "imagecode/demo": demo,
+        "imagecode/demo": {**demo, **_SMALL_VARIANTS["temporal"]},
+        **_variants("imagecode/demo-", demo),
         "imagecode-simple": published["contra"],
         "imagecode-simple/demo": {**demo, **_SMALL_VARIANTS["contra"]},
+        **_variants("imagecode-simple/demo-", demo),
         "*/zero-shot": ZERO_SHOT,
         **{f"*/{name}": values for name, values in published.items()},
-        **{
-            f"{dataset}/demo-{name}": {**demo, **values}
-            for dataset in ("imagecode", "imagecode-simple")
-            for name, values in _SMALL_VARIANTS.items()
-        },
         "digit-strips/smoke": _TRY,
     }
+
+
+def _variants(key: str, base: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Of a small network, by the key and their names."""
+    return {f"{key}{name}": {**base, **values} for name, values in _SMALL_VARIANTS.items()}

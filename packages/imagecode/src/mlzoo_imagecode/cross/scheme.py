@@ -21,6 +21,12 @@ REGION_WIDTH, LOCATIONS = 2048, 5
 WORDS = 30522
 """Of BERT's vocabulary."""
 
+PADDING = 0
+"""The token whose row is drawn like the others and gets no gradient."""
+
+EPSILON = 1e-12
+"""Of every layer normalisation."""
+
 CONTEXT_HEADS = 8
 """Of the contextual module's attention, whatever the encoder."""
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, get_args
 
 from mlzoo.errors import RunError, UsageError, did_you_mean
 from mlzoo.files import read_json
 from mlzoo_imagecode.cross.scheme import (
+    EPSILON,
+    PADDING,
     Activation,
     Attention,
     Embeddings,
@@ -20,6 +21,7 @@ from mlzoo_imagecode.cross.scheme import (
     uniter,
     vilbert,
 )
+from mlzoo_imagecode.cross.values import Values
 
 ATTENTION = tuple(f"{way}_attn_sublayers" for way in ("tt", "tv", "vt", "vv"))
 FEED_FORWARD = ("t_ff_sublayers", "v_ff_sublayers")
@@ -30,12 +32,10 @@ SIZES_OF_ATTENTION = tuple(
 )  # fmt: skip
 SIZES_OF_FEED_FORWARD = ("sublayer2intermediate_size", "sublayer2v_intermediate_size")
 NAMED = {*ATTENTION, *FEED_FORWARD, *SHARING, *SIZES_OF_ATTENTION, *SIZES_OF_FEED_FORWARD}
-"""Every key that speaks of sublayers."""
+"""Every key that says how sublayers are built."""
 
-LARGEST = 2**24
-"""A size above this is a slip, not a network."""
-
-_NUMBER = re.compile("[0-9]{1,6}")
+BEGINNINGS = ("bert_layer2attn_sublayer", "bert_layer2ff_sublayer")
+"""Which sublayers began pre-training as layers of BERT: in the published files, and of no use here."""
 
 
 def open_scheme(name: str) -> Scheme:
@@ -75,18 +75,15 @@ def scheme_of(values: Mapping[str, Any], source: str) -> Scheme:
     return _Reading(values, source).scheme()
 
 
-class _Reading:
+class _Reading(Values):
     """One config, looked at key by key."""
 
     def __init__(self, values: Mapping[str, Any], source: str) -> None:
-        self.values, self.source = values, source
+        super().__init__(values, source)
         for key in values:
-            if "sublayer" in key and key not in NAMED:
+            if "sublayer" in key and key not in NAMED.union(BEGINNINGS):
                 self.refuse(f"unknown key {key!r}", did_you_mean(key, NAMED))
         self.lists = {key: self.numbers(key) for key in (*ATTENTION, *FEED_FORWARD, *SHARING)}
-
-    def refuse(self, what: str, fix: str = "") -> NoReturn:
-        raise UsageError(f"{self.source}: {what}.", fix)
 
     def scheme(self) -> Scheme:
         self.check_numbering()
@@ -103,8 +100,7 @@ class _Reading:
                 f"hidden_size {text.width} and v_hidden_size {vision.width} differ, but embeddings of uniter "
                 "share the text's table of types"
             )
-        self.word("add_global_imgfeat", ("first",), "first")
-        self.word("model", ("bert",), "bert")
+        self.check_fixed()
         count = len(self.attention | self.feed_forward)
         return Scheme(
             text=text,
@@ -120,6 +116,17 @@ class _Reading:
             initial_range=self.number("initializer_range", 0.02, below=10),
             sublayers=tuple(self.sublayer(number) for number in range(count)),
         )
+
+    def check_fixed(self) -> None:
+        """What other values could stand for is not built here."""
+        fixed = {
+            "add_global_imgfeat": "first",
+            "model": "bert",
+            "layer_norm_eps": EPSILON,
+            "pad_token_id": PADDING,
+        }
+        for key, value in fixed.items():
+            self.word(key, (value,), value)
 
     @property
     def attention(self) -> set[int]:
@@ -223,69 +230,19 @@ class _Reading:
             both = both or made.crosses
         if not both:
             self.refuse(f"{key} has {number}, but that sublayer changes one stream alone")
-        names = [("hidden_size", self.size("hidden_size"), self.size("v_hidden_size"))]
+        text, vision = self.stream(""), self.stream("v_")
+        pairs: dict[str, tuple[Any, Any]] = {"hidden_size": (text.width, vision.width)}
         if made.shared:
-            kind = "attn_hidden_size" if isinstance(made, Attention) else "intermediate_size"
-            names.append((kind, made.text_width, made.vision_width))
             if isinstance(made, Attention):
-                names.append(("num_attention_heads", made.text_heads, made.vision_heads))
-        for name, one, other in names:
+                pairs["attn_hidden_size"] = made.text_width, made.vision_width
+                pairs["num_attention_heads"] = made.text_heads, made.vision_heads
+            else:
+                pairs["intermediate_size"] = made.text_width, made.vision_width
+            pairs["hidden_act"] = text.activation, vision.activation
+            pairs["hidden_dropout_prob"] = text.dropout, vision.dropout
+            pairs["attention_probs_dropout_prob"] = text.attention_dropout, vision.attention_dropout
+        for name, (one, other) in pairs.items():
             if one != other:
                 self.refuse(
                     f"{key} has {number}, but {name} is {one} for text and {other} for vision"
                 )
-        if made.shared and self.stream("").activation != self.stream("v_").activation:
-            self.refuse(f"{key} has {number}, but hidden_act and v_hidden_act differ")
-
-    # Values of one key.
-
-    def numbers(self, key: str) -> set[int]:
-        found = self.values.get(key, [])
-        if not isinstance(found, list) or not all(type(n) is int and n >= 0 for n in found):
-            self.refuse(f"{key} must be a list of numbers from 0")
-        if len(set(found)) < len(found):
-            self.refuse(f"{key} has a number twice")
-        return set(found)
-
-    def sizes(self, key: str) -> dict[int, int]:
-        """By sublayer; JSON writes the numbers as text."""
-        found = self.values.get(key, {})
-        if not isinstance(found, dict) or not all(_NUMBER.fullmatch(str(n)) for n in found):
-            self.refuse(f"{key} must map numbers of sublayers to sizes")
-        return {int(n): self.checked_size(f"{key}.{n}", size) for n, size in found.items()}
-
-    def size_at(self, number: int, name: str, otherwise: str = "") -> int:
-        """Of a sublayer, or else of all."""
-        own = self.sizes(f"sublayer2{name}")
-        return own[number] if number in own else self.size(otherwise or name)
-
-    def size(self, key: str, default: int | None = None, least: int = 1) -> int:
-        if key not in self.values and default is None:
-            self.refuse(
-                f"{key!r} is missing", "Give a config json of a cross-encoder's sublayer scheme."
-            )
-        return self.checked_size(key, self.values.get(key, default), least)
-
-    def checked_size(self, key: str, found: Any, least: int = 1) -> int:
-        if type(found) is not int or not least <= found <= LARGEST:
-            self.refuse(
-                f"{key} must be a whole number from {least} to {LARGEST}, it is {found!r:.40}"
-            )
-        return found
-
-    def number(self, key: str, default: float, below: float = 1.0) -> float:
-        found = self.values.get(key, default)
-        if type(found) not in (int, float) or not 0 <= found < below:
-            self.refuse(f"{key} must be a number from 0 to below {below:g}, it is {found!r:.40}")
-        return float(found)
-
-    def word(self, key: str, known: tuple[str, ...], default: str | None = None) -> Any:
-        found = self.values.get(key, default)
-        if found not in known:
-            self.refuse(
-                f"{key} is {found!r:.40}, which is not built here"
-                if found
-                else f"{key!r} is missing",
-                f"Known: {', '.join(known)}.",
-            )
-        return found

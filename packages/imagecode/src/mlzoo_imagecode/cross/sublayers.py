@@ -14,8 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mlzoo_imagecode.cross.embeddings import EPSILON
-from mlzoo_imagecode.cross.scheme import Activation, Attention, FeedForward, Scheme
+from mlzoo_imagecode.cross.scheme import (
+    EPSILON,
+    Activation,
+    Attention,
+    FeedForward,
+    Scheme,
+)
 
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "gelu": functional.gelu,  # exact: x Φ(x)

@@ -24,6 +24,9 @@ NETWORK = "network."
 """What a run's checkpoint may put before every name."""
 
 
+OF_ITS_OWN = "Score it with the --variant that it is of, or train on it: --initial-weights."
+
+
 class HasNetwork(Protocol):
     """A model of this package."""
 
@@ -84,13 +87,13 @@ def load_published(
     unused = [name for name in found if name.startswith((*others, MASKED_REGIONS))]
     found = {name: value for name, value in found.items() if name not in set(unused)}
     count = len(found)
-    if not heads and not any(name.startswith(kinds) for name in found):
+    if not any(name.startswith(kinds) for name in found):
+        if heads:
+            raise CheckpointError(
+                f"{source} has no head of the variant {network.variant} ({', '.join(kinds)}…).",
+                OF_ITS_OWN,
+            )
         found |= {name: value for name, value in own.items() if name.startswith(kinds)}
-    elif heads and not any(name.startswith(kinds) for name in found):
-        raise CheckpointError(
-            f"{source} has no head of the variant {network.variant} ({', '.join(kinds)}…).",
-            "Import it with the --variant that it is of, or begin with it: --initial-weights.",
-        )
     _require_values(found, source)
     load_strict(network, found, source)
     return {"arrays": count, "unused": sorted(unused)}
@@ -98,7 +101,7 @@ def load_published(
 
 def start_from(path: Path, network: CrossNetwork) -> dict[str, Any]:
     """Take the weights of a run or a published file to train on: the encoder's, and the head's if it is of
-    the same variant; the option ``initial_weights``.
+    the same variant, as it must be where nothing is trained (``zero-shot``); the option ``initial_weights``.
 
     Args:
         path: a run's folder (its ``best.pt``, else its ``last.pt``), one of these files, or a published one.
@@ -115,7 +118,7 @@ def start_from(path: Path, network: CrossNetwork) -> dict[str, Any]:
     found = read_file(file)
     own = _of_a_run(found)
     state = state_dict(found, str(file)) if own is None else state_dict(own, str(file))
-    done = load_published(state, network, str(file), heads=False)
+    done = load_published(state, network, str(file), heads=network.variant == "zero-shot")
     return {"file": file.name, **done, "head": done["arrays"] == len(network.state_dict())}
 
 

@@ -34,7 +34,10 @@ def mlzoo_models() -> Iterator[ModelSpec]:
             venue="Where it appeared",
             year=2026,
             url="https://doi.org/",
-            bibtex="@misc{sprout, title={The title of the paper}, year={2026}}",
+            bibtex="""@misc{sprout,
+  title = {The title of the paper},
+  year  = {2026}
+}""",
         ),
         config="mlzoo_sprout.config:ModelConfig",
         factory="mlzoo_sprout.model:ClusterModel",

@@ -144,9 +144,3 @@ class BertTokens:
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
         found = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [each.ids for each in found]
-
-
-def text_mask(ids: Index) -> Index:
-    """int64 [n, C]: 1 where a token stands, 0 where there is padding."""
-    mask: Index = (ids != 0).astype(np.int64)
-    return mask

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from mlzoo.errors import DataError
 from mlzoo.files import atomic_write
-from mlzoo_imagecode.contextual import HIDDEN, Floats, Index, Part
+from mlzoo_imagecode.contextual import HIDDEN, Floats, Index
 
 MOST = 10
 """Images of a set: positions are one digit."""
@@ -52,13 +52,6 @@ def set_key(name: str) -> str:
 def image_key(name: str, frame: int) -> str:
     """What an image of a set is called among region features: ``openimages12ab34img7``."""
     return f"{set_key(name)}img{frame}"
-
-
-def keys_of_part(part: Part) -> list[str]:
-    """Of the N images of a part."""
-    keys = [set_key(name) for name in part.sets]
-    pairs = zip(part.set_of_image.tolist(), part.frame.tolist(), strict=True)
-    return [f"{keys[own]}img{frame}" for own, frame in pairs]
 
 
 def frames_by_set(
