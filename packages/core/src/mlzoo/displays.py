@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from mlzoo.following import PERIOD, Standing
 
@@ -106,15 +106,16 @@ class Bars(Display):
     def advance(self, standing: Standing) -> None:
         if self._bars is None:
             return
-        if standing.run not in self._tasks:
-            self._tasks[standing.run] = self._bars.add_task("", total=None, values="")
-        self._bars.update(
-            self._tasks[standing.run],
-            description=f"{standing.run}: {standing.title}",
-            total=standing.total,
-            completed=standing.done,
-            values=standing.values,
-        )
+        shown: dict[str, Any] = {
+            "description": f"{standing.run}: {standing.title}",
+            "total": standing.total,
+            "completed": standing.done,
+            "values": standing.values,
+        }
+        if standing.run in self._tasks:
+            self._bars.update(self._tasks[standing.run], **shown)
+        else:
+            self._tasks[standing.run] = self._bars.add_task(**shown)
 
     def finish(self, run: str) -> None:
         if self._bars is not None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -16,25 +15,29 @@ from mlzoo.data.root import data_root
 from mlzoo.displays import Display, default_display
 from mlzoo.errors import RunError
 from mlzoo.experiment import Interrupted
-from mlzoo.files import atomic_write, take_lock, write_json
+from mlzoo.files import atomic_write, write_json
 from mlzoo.machine import Machine, choose_device
-from mlzoo.planning import Plan, Repetition, make_plan
+from mlzoo.planning import Plan, make_plan
 from mlzoo.report.board import Board, boards_of
 from mlzoo.report.claims import Claim, claims_of
 from mlzoo.report.groups import group_runs
-from mlzoo.report.reproduced import counted, inflations, summary, tables_of_reproduction
+from mlzoo.report.numbers import name_of, names_of
+from mlzoo.report.reproduced import (
+    counted,
+    inflations,
+    protocols_json,
+    summary,
+    tables_of_reproduction,
+)
 from mlzoo.report.table import to_markdown
-from mlzoo.restarting import Inventory, look_through
+from mlzoo.restarting import Inventory, alone, look_through
 from mlzoo.run_directory import RunRecord
-from mlzoo.seeds import JOBS, Outcome, Together, name_of, names_of, run_each, told
+from mlzoo.seeds import Outcome, Together, remove_stale, run_each, told
 from mlzoo.session import Settings
 
 FailOn = Literal["below", "different", "any"]
 """Which verdicts count as failures: those *below* (*above* where lower is better); both; *not comparable* and
 no number at all, too."""
-
-SHOWN = 5
-"""Runs that were left alone, of those that are named."""
 
 UNFINISHED = "The same command goes on where it ended."
 
@@ -97,25 +100,8 @@ class Reproduction:
             "summary": self.summary,
             "verdicts": counted(self.claims),
             "claims": [claim.to_json() for claim in self.claims],
-            "protocols": [_protocols(board) for board in self.boards if inflations(board)],
+            "protocols": [protocols_json(board) for board in self.boards if inflations(board)],
         }
-
-
-def _protocols(board: Board) -> dict[str, Any]:
-    names = ("selected_on_test", "selection_inflation", "honest")
-    return {
-        "split": board.split,
-        "rows": {
-            label: {
-                metric: {
-                    name: {"n": value.n, "mean": value.mean, "sd": value.sd}
-                    for name, value in zip(names, values, strict=True)
-                }
-                for metric, values in metrics.items()
-            }
-            for label, metrics in inflations(board).items()
-        },
-    }
 
 
 def reproduce(
@@ -204,9 +190,10 @@ def reproduce_all(
     else:
         plans = [_for_others(plan) for plan in plans]
         directory = directory.resolve()
-    with _cluster(scheduler, plans[0]) as client, _alone(directory):
+    with _cluster(scheduler, plans[0]) as client, alone(directory):
         for line in (f"selection: {wanted.selection}", *wanted.notes, *_threads(client)):
             display.message(line)
+        remove_stale(directory)
         found = look_through(plans, directory)
         together = Together(jobs, client, True, found.unfinished, display)
         outcomes = _run(plans, found, directory, machine, settings, together)
@@ -262,33 +249,6 @@ def _threads(client: Any) -> list[str]:
     ]
 
 
-@contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Two reproductions in one folder would begin the same runs."""
-    existed = directory.exists()
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        file = (directory / ".lock").open("a+b")
-    except OSError as error:
-        raise RunError(
-            f"cannot write to {directory}: {error.strerror or error}.",
-            "Choose another place with --out DIR.",
-        ) from error
-    with file:
-        try:
-            take_lock(file.fileno())
-        except OSError as error:
-            raise RunError(f"another mlzoo reproduce is at work in {directory}.") from error
-        for left in directory.glob(f"{JOBS}*"):  # of one that was killed
-            shutil.rmtree(left, ignore_errors=True)
-        try:
-            yield
-        finally:
-            if not existed and {path.name for path in directory.iterdir()} == {".lock"}:
-                (directory / ".lock").unlink()
-                directory.rmdir()
-
-
 def _run(
     plans: Sequence[Plan],
     found: Inventory,
@@ -301,7 +261,7 @@ def _run(
     display = together.display
     assert display is not None
     left = [plan for plan in plans if plan.repetition not in found.done]
-    for line in inventory_lines(plans, found):
+    for line in found.told(plans):
         display.message(line)
     if not left:
         return []
@@ -327,23 +287,6 @@ def _run(
 def _left(plans: Sequence[Plan], outcomes: Sequence[Outcome]) -> str:
     over = [outcome.repetition for outcome in outcomes if outcome.result]
     return names_of([plan.repetition for plan in plans if plan.repetition not in over])
-
-
-def inventory_lines(plans: Sequence[Plan], found: Inventory) -> list[str]:
-    """``3 of 5 runs are there, 1 goes on, 1 begins``; then what is left alone, by name."""
-    wanted: list[Repetition] = [plan.repetition for plan in plans]
-    done, unfinished = len(found.done), len(found.unfinished)
-    begins = len(wanted) - done - unfinished
-    parts = [f"{done} of {len(wanted)} runs {'is' if done == 1 else 'are'} there"]
-    parts += [f"{unfinished} {'goes' if unfinished == 1 else 'go'} on"] if unfinished else []
-    if begins:
-        again = f" (failed before: {names_of([*found.failed])})" if found.failed else ""
-        parts.append(f"{begins} {'begins' if begins == 1 else 'begin'}{again}")
-    lines = [", ".join(parts)]
-    lines += [f"left alone: {run.directory.name}: {run.reason}" for run in found.others[:SHOWN]]
-    if len(found.others) > SHOWN:
-        lines.append(f"left alone: {len(found.others) - SHOWN} more runs")
-    return lines
 
 
 def _keep(reproduction: Reproduction) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -11,9 +12,13 @@ from typing import Any
 
 from mlzoo.config import RESERVED
 from mlzoo.errors import MlzooError, RunError
-from mlzoo.files import json_text
+from mlzoo.files import json_text, take_lock
 from mlzoo.planning import Plan, Repetition
+from mlzoo.report.numbers import names_of
 from mlzoo.run_directory import RunRecord, is_in_use
+
+SHOWN = 5
+"""Runs that were left alone, of those that are named."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,22 @@ class Inventory:
     unfinished: dict[Repetition, Path] = field(default_factory=dict)
     failed: dict[Repetition, Path] = field(default_factory=dict)
     others: list[LeftAlone] = field(default_factory=list)
+
+    def told(self, plans: Sequence[Plan]) -> list[str]:
+        """``3 of 5 runs are there, 1 goes on, 1 begins``; then what is left alone, by name."""
+        wanted: list[Repetition] = [plan.repetition for plan in plans]
+        done, unfinished = len(self.done), len(self.unfinished)
+        begins = len(wanted) - done - unfinished
+        parts = [f"{done} of {len(wanted)} runs {'is' if done == 1 else 'are'} there"]
+        parts += [f"{unfinished} {'goes' if unfinished == 1 else 'go'} on"] if unfinished else []
+        if begins:
+            again = f" (failed before: {names_of([*self.failed])})" if self.failed else ""
+            parts.append(f"{begins} {'begins' if begins == 1 else 'begin'}{again}")
+        lines = [", ".join(parts)]
+        lines += [f"left alone: {run.directory.name}: {run.reason}" for run in self.others[:SHOWN]]
+        if len(self.others) > SHOWN:
+            lines.append(f"left alone: {len(self.others) - SHOWN} more runs")
+        return lines
 
 
 def look_through(plans: Sequence[Plan], out: Path) -> Inventory:
@@ -136,3 +157,32 @@ def _as_read(values: Any) -> dict[str, Any]:
     """Options as config.json gives them back."""
     found: dict[str, Any] = json.loads(json_text(values))
     return found
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Hold a folder for the runs below it: two processes that look through it would begin the same ones.
+
+    Raises:
+        RunError: another one holds it, or it cannot be written.
+    """
+    existed = directory.exists()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = (directory / ".lock").open("a+b")
+    except OSError as error:
+        raise RunError(
+            f"cannot write to {directory}: {error.strerror or error}.",
+            "Choose another place with --out DIR.",
+        ) from error
+    with file:
+        try:
+            take_lock(file.fileno())
+        except OSError as error:
+            raise RunError(f"another mlzoo reproduce is at work in {directory}.") from error
+        try:
+            yield
+        finally:
+            if not existed and {path.name for path in directory.iterdir()} == {".lock"}:
+                (directory / ".lock").unlink()
+                directory.rmdir()

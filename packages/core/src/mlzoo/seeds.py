@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -30,7 +31,7 @@ from mlzoo.files import write_json
 from mlzoo.following import STOP, Followed, Mark, marks, standings
 from mlzoo.machine import Machine
 from mlzoo.planning import Plan, Repetition
-from mlzoo.report.numbers import listed
+from mlzoo.report.numbers import name_of
 from mlzoo.restarting import look_through
 from mlzoo.run_directory import RunRecord
 from mlzoo.session import Settings
@@ -144,20 +145,6 @@ def require_one_way(jobs: int, machine: Machine) -> None:
         raise UsageError("--jobs and --devices exclude each other.", "Choose one of them.")
 
 
-def name_of(repetition: Repetition) -> str:
-    """``split 7, seed 0``."""
-    return ", ".join(f"{name} {number}" for name, number in repetition)
-
-
-def names_of(repetitions: Sequence[Repetition]) -> str:
-    """``seeds 1, 2``; ``splits 3-30, seeds 0``; one by one if that would name more than there are."""
-    names = [name for name, _ in repetitions[0]]
-    numbers = {name: sorted({dict(each)[name] for each in repetitions}) for name in names}
-    if math.prod(map(len, numbers.values())) > len(repetitions):
-        return "; ".join(map(name_of, repetitions))
-    return listed(numbers)
-
-
 def told(outcome: Outcome, number: int, total: int) -> str:
     """One line about a run of several that ended."""
     where = f"[{number}/{total}] {name_of(outcome.repetition)}"
@@ -223,6 +210,12 @@ def _at_once(plans: Sequence[Plan], work: _Work, how: Together) -> Iterator[Outc
             raise RunError(
                 "a process with a run was killed (too little memory?), and those beside it with it."
             ) from error
+
+
+def remove_stale(out: Path) -> None:
+    """Folders that processes which were killed left; a run that still looks into one ends."""
+    for left in out.glob(f"{JOBS}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager

@@ -158,8 +158,8 @@ def start(
     from mlzoo.displays import default_display
     from mlzoo.errors import RunError
     from mlzoo.machine import Machine
+    from mlzoo.report.numbers import names_of
     from mlzoo.reproduction import UNFINISHED, reproduce_all
-    from mlzoo.seeds import names_of
     from mlzoo.session import Settings
 
     repeats: list[int] = []

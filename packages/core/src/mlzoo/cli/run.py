@@ -203,7 +203,8 @@ def _results(
 ) -> list[Result]:
     """Run all plans; those that failed at once with others are told at the end."""
     from mlzoo.errors import RunError
-    from mlzoo.seeds import names_of, run_each, told
+    from mlzoo.report.numbers import names_of
+    from mlzoo.seeds import run_each, told
 
     at_once = params["jobs"] > 1 and len(plans) > 1
     waiting = [plan.repetition for plan in plans]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlzoo.planning import Repetition
 
 
 def format_metric(value: float | None, unit: str) -> str:
@@ -34,3 +39,17 @@ def _ranges(numbers: Sequence[int]) -> str:
         else:
             ranges.append([number])
     return ", ".join(f"{one[0]}-{one[-1]}" if len(one) > 1 else str(one[0]) for one in ranges)
+
+
+def name_of(repetition: Repetition) -> str:
+    """``split 7, seed 0``."""
+    return ", ".join(f"{name} {number}" for name, number in repetition)
+
+
+def names_of(repetitions: Sequence[Repetition]) -> str:
+    """``seeds 1, 2``; ``splits 3-30, seeds 0``; one by one if that would name more than there are."""
+    names = [name for name, _ in repetitions[0]]
+    numbers = {name: sorted({dict(each)[name] for each in repetitions}) for name in names}
+    if math.prod(map(len, numbers.values())) > len(repetitions):
+        return "; ".join(map(name_of, repetitions))
+    return listed(numbers)

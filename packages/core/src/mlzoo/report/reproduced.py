@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import get_args
+from typing import Any, get_args
 
 from mlzoo.estimate import Estimate, estimate
 from mlzoo.report.board import Board, Row
@@ -116,6 +116,24 @@ def protocol_table(board: Board) -> Table:
     heads = ["metric", *(["model"] if len(found) > 1 else [])]
     heads += ["selected on test data", "selection inflation", "selected on val"]
     return Table(f"two protocols on {board.title}", heads, rows)
+
+
+def protocols_json(board: Board) -> dict[str, Any]:
+    """The two protocols as JSON values, by row and metric; all metrics, details too."""
+    names = ("selected_on_test", "selection_inflation", "honest")
+    return {
+        "split": board.split,
+        "rows": {
+            label: {
+                metric: {
+                    name: {"n": value.n, "mean": value.mean, "sd": value.sd}
+                    for name, value in zip(names, values, strict=True)
+                }
+                for metric, values in metrics.items()
+            }
+            for label, metrics in inflations(board).items()
+        },
+    }
 
 
 def _matters(metric: str, board: Board) -> bool:
