@@ -141,7 +141,7 @@ class CrossEncoder(nn.Module):
     @property
     def layers(self) -> list[Sublayer]:
         """The sublayers in their order."""
-        return list(self.encoder["layer"])  # type: ignore[call-overload]
+        return list(self.encoder["layer"])  # type: ignore[call-overload,no-any-return]
 
     def pooled(self, x: Streams) -> Pooled:
         """Of the streams after all sublayers."""
