@@ -360,7 +360,7 @@ def test_killed_process_leaves_finished_runs_and_the_rest_goes_on_exactly(cli, c
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     victim = _run_that_has_a_checkpoint(out, finished)
     os.kill(json.loads((victim / "run.json").read_text())["pid"], signal.SIGKILL)
-    _, told = process.communicate(timeout=100)
+    _, told = process.communicate(timeout=300)
     assert process.returncode == 1, told
     assert "1 of 3 runs is there, 2 begin" in told
     assert "a process with a run was killed" in told
@@ -380,7 +380,7 @@ def test_killed_process_leaves_finished_runs_and_the_rest_goes_on_exactly(cli, c
 
 
 def _run_that_has_a_checkpoint(out: Path, other_than: Path) -> Path:
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 400
     while time.monotonic() < deadline:
         for run in runs(str(out)):
             if run != other_than and (run / "checkpoints" / "last.pt").exists():

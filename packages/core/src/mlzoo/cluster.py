@@ -15,7 +15,7 @@ from typing import Any
 
 from mlzoo.errors import RunError, UsageError
 
-SECONDS = 5  # to answer in
+SECONDS = 10  # to answer in
 _ADDRESS = re.compile(r"(tcp|tls)://(\[[0-9a-fA-F:]+\]|[^\s:/\[\]]+):\d{1,5}")
 
 
