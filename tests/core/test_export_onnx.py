@@ -117,7 +117,7 @@ def test_a_file_that_differs_from_torch_is_not_written(exporter, monkeypatch):
     module = sys.modules["mlzoo_toy"]
     own = module.onnx
     monkeypatch.setattr(module, "onnx", lambda *given: replace(own(*given), network=Changing()))
-    with pytest.raises(RunError, match=r"other numbers than torch: y differs by .* at batch 4"):
+    with pytest.raises(RunError, match=r"other numbers than torch: y differs by .* at batch"):
         mlzoo.export_run(run, "onnx", out="toy.onnx")
     assert not Path("toy.onnx").exists()
 

@@ -12,7 +12,7 @@ from mlzoo import OnnxNetwork
 
 def by_torch(network: OnnxNetwork, **inputs: np.ndarray) -> dict[str, np.ndarray]:
     """Outputs by name; of the examples, or of other inputs."""
-    given = {name: torch.from_numpy(value) for name, value in inputs.items()}
+    given = {name: torch.tensor(value) for name, value in inputs.items()}
     network.network.eval()
     with torch.no_grad():
         returned = network.network(*{**network.inputs, **given}.values())

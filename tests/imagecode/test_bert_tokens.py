@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from mlzoo.errors import DataError
-from mlzoo_imagecode.cross.regions.bert_tokens import SIZE, SPECIAL, BertTokens
+from mlzoo_imagecode.cross.regions.bert_tokens import SPECIAL, BertTokens
+from mlzoo_imagecode.cross.scheme import WORDS
 
 TOKENS = [*SPECIAL, "a", "dog", "##s", "run", "##ning", ",", "cafe", "!", "犬", "'"]
 A, DOG, S, RUN, NING, COMMA, CAFE, BANG, KANJI, QUOTE = range(5, 15)
@@ -144,7 +145,7 @@ def test_files_that_are_missing_or_of_another_kind_or_size_are_named(tmp_path: P
     with pytest.raises(DataError, match=r"x.txt is not a vocabulary of one token a line"):
         BertTokens.read(path)
     with pytest.raises(DataError, match=r"has 15 tokens, expected 30,522"):
-        BertTokens.read(write(path, TOKENS), size=SIZE)
+        BertTokens.read(write(path, TOKENS), size=WORDS)
 
 
 def test_a_vocabulary_that_knows_nothing_is_noticed() -> None:
@@ -184,7 +185,7 @@ def published(name: str) -> list[str]:
 def test_published_descriptions_fit_and_are_known(
     name: str, mean: float, longest: int, cut: int
 ) -> None:
-    tokens = BertTokens.read(VOCABULARY, size=SIZE)
+    tokens = BertTokens.read(VOCABULARY, size=WORDS)
     texts = published(name)
     lengths = tokens.lengths(texts)
     assert (round(float(lengths.mean()), 3), int(lengths.max())) == (mean, longest)
@@ -205,7 +206,7 @@ def test_published_descriptions_fit_and_are_known(
 def test_tokens_are_those_of_transformers() -> None:
     transformers = pytest.importorskip("transformers")
     theirs = transformers.BertTokenizer(vocab=str(VOCABULARY))
-    assert len(theirs) == SIZE
+    assert len(theirs) == WORDS
     texts = published("valid_data")[:300]
     found = theirs(texts, max_length=120, truncation=True, padding="max_length")["input_ids"]
     assert BertTokens.read(VOCABULARY).encode(texts).tolist() == found

@@ -52,12 +52,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     for model, options in MODELS:
         for seed in range(3):
             mlzoo.run(model, seed=seed, figures=False, **settings, **options)
-    (*_, last) = sorted((folder / "runs").rglob("run.json"))
+    first, *_, last = sorted((folder / "runs").rglob("run.json"))
     last.write_text(json.dumps({**json.loads(last.read_text()), "host": HOSTILE}))
     unfinished = folder / "runs" / "mdn-synthetic" / "begun"
     unfinished.mkdir()
     (unfinished / "run.json").write_text('{"status": "running"}')
-    (unfinished / "config.json").write_text("{}")
+    shutil.copy(first.parent / "config.json", unfinished)
     damaged = folder / "runs" / "damaged"
     damaged.mkdir()
     (damaged / "run.json").write_text("{")

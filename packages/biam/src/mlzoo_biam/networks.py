@@ -40,7 +40,8 @@ def tokens(maps: Tensor) -> Tensor:
 
 def on_grid(regions: Tensor, grid: torch.Size | tuple[int, int]) -> Tensor:
     """[B, S, d] to [B, d, rows, columns]; a view."""
-    return regions.unflatten(1, tuple(grid)).permute(0, 3, 1, 2)
+    maps: Tensor = regions.unflatten(1, tuple(grid))  # [B, rows, columns, d]
+    return maps.permute(0, 3, 1, 2)
 
 
 class Pointwise(nn.Conv2d):

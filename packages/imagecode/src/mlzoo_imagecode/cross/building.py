@@ -38,6 +38,18 @@ def scheme_for(config: CrossConfig, *, words: int, region_width: int) -> Scheme:
         )
     else:
         scheme = open_scheme(config.scheme)
+        _require_tables(config, scheme, words, region_width)
+    if config.variant == "contextual" and scheme.pooled % CONTEXT_HEADS:
+        raise UsageError(
+            f"pairs are {scheme.pooled} wide, which {CONTEXT_HEADS} heads of the contextual module do not "
+            "divide.",
+            "Give another --pooled, or --variant contra.",
+        )
+    return scheme
+
+
+def _require_tables(config: CrossConfig, scheme: Scheme, words: int, region_width: int) -> None:
+    """The data fit the sizes of a config json."""
     if config.max_tokens > scheme.positions:
         raise UsageError(
             f"max_tokens {config.max_tokens} is above the {scheme.positions} positions of {config.scheme}."
@@ -46,12 +58,6 @@ def scheme_for(config: CrossConfig, *, words: int, region_width: int) -> Scheme:
         raise UsageError(
             f"the vocabulary has {words} words, {config.scheme} {scheme.vocabulary}.",
             "Give BERT's own: --vocabulary vocab.txt.",
-        )
-    if config.variant == "contextual" and scheme.pooled % CONTEXT_HEADS:
-        raise UsageError(
-            f"pairs are {scheme.pooled} wide, which {CONTEXT_HEADS} heads of the contextual module do not "
-            "divide.",
-            "Give another --pooled, or --variant contra.",
         )
     if scheme.locations != LOCATIONS:
         raise UsageError(
@@ -62,7 +68,6 @@ def scheme_for(config: CrossConfig, *, words: int, region_width: int) -> Scheme:
             f"region features are {region_width} wide, {config.scheme} takes {scheme.region_width}.",
             "Give features of that width, or train a small network: --small.",
         )
-    return scheme
 
 
 def network_for(config: CrossConfig, *, words: int, region_width: int, places: int) -> CrossNetwork:

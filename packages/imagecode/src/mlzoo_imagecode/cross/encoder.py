@@ -8,7 +8,7 @@ sublayers of the text alone. Sublayers have the published names:
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ from torch.nn import functional
 from mlzoo_imagecode.cross.embeddings import JointEmbeddings, RegionEmbeddings, TextEmbeddings
 from mlzoo_imagecode.cross.scheme import Attention, Scheme
 from mlzoo_imagecode.cross.sublayers import AttentionSublayer, FeedForwardSublayer, Streams
+
+Sublayer: TypeAlias = AttentionSublayer | FeedForwardSublayer
 
 NOTHING = -10000.0
 """What is added to the scores of a key that is padding."""
@@ -128,15 +130,18 @@ class CrossEncoder(nn.Module):
 
     def forward(self, given: Given) -> Pooled:
         """All pairs, pooled. From the last attention on only states that the poolers read are computed."""
-        layers = list(self.encoder["layer"])  # type: ignore[call-overload]
-        attentions = [n for n, made in enumerate(layers) if isinstance(made, AttentionSublayer)]
+        layers = self.layers
+        attentions = [n for n, layer in enumerate(layers) if isinstance(layer, AttentionSublayer)]
         last = attentions[-1] if attentions else 0
         x = self.streams(given, last)
-        if attentions:
-            x = layers[last](x, first=True)
-        for layer in layers[last + bool(attentions) :]:
-            x = layer(x)
+        for layer in layers[last:]:
+            x = layer(x, first=True) if isinstance(layer, AttentionSublayer) else layer(x)
         return self.pooled(x)
+
+    @property
+    def layers(self) -> list[Sublayer]:
+        """The sublayers in their order."""
+        return list(self.encoder["layer"])  # type: ignore[call-overload,no-any-return]
 
     def pooled(self, x: Streams) -> Pooled:
         """Of the streams after all sublayers."""
@@ -145,7 +150,7 @@ class CrossEncoder(nn.Module):
 
     def streams(self, given: Given, sublayers: int | None = None) -> Streams:
         """States of all pairs, [P, T, h] and [P, R, hv], after so many sublayers, or all."""
-        layers = list(self.encoder["layer"])[:sublayers]  # type: ignore[call-overload]
+        layers = self.layers[:sublayers]
         once = self.once_in_training or not self.training
         alone = min(self.scheme.alone, len(layers)) if once else 0
         x = self._embedded(given)

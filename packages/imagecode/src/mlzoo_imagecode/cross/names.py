@@ -74,8 +74,8 @@ def our_names(state: Mapping[str, Tensor], scheme: Scheme, source: str) -> dict[
 
 def published_names(state: Mapping[str, T]) -> dict[str, T]:
     """A state dict of this package with the published names, shared weights once."""
-    return {_renamed(name, {ours: theirs for theirs, ours in CONTEXT.items()}): value
-            for name, value in state.items()}  # fmt: skip
+    theirs = {own: published for published, own in CONTEXT.items()}
+    return {_renamed(name, theirs): value for name, value in state.items()}
 
 
 def _renamed(name: str, beginnings: Mapping[str, str]) -> str:

@@ -19,7 +19,7 @@ REGION_WIDTH, LOCATIONS = 2048, 5
 """Of the published region features, and the numbers that say where a region is."""
 
 WORDS = 30522
-"""Of BERT's vocabulary."""
+"""Of BERT's vocabulary (bert-base-uncased)."""
 
 PADDING = 0
 """The token whose row is drawn like the others and gets no gradient."""

@@ -21,8 +21,6 @@ from mlzoo_imagecode.contextual import Index
 
 CONTEXT = 120
 """Tokens of a row, [CLS] and [SEP] included."""
-SIZE = 30522
-"""Tokens of bert-base-uncased."""
 PADDING, UNKNOWN, START, END, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 SPECIAL = (PADDING, UNKNOWN, START, END, MASK)
 FILE = "vocab.txt"
@@ -80,7 +78,7 @@ class BertTokens:
         Args:
             path: the file or folder.
             context: C.
-            size: how many tokens there must be, :data:`SIZE` for published weights.
+            size: how many tokens there must be, ``scheme.WORDS`` for published weights.
 
         Raises:
             DataError: missing, no UTF-8, of another size, or no vocabulary of BERT.

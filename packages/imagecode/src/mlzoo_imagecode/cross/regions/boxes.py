@@ -15,11 +15,10 @@ import numpy as np
 from mlzoo.data.fingerprint import fingerprint
 from mlzoo.errors import DataError
 from mlzoo_imagecode.contextual import Floats, Index
+from mlzoo_imagecode.cross.scheme import LOCATIONS
 
 ROWS = 37
 """R, rows of an image that the published encoders read: its own and those of 36 regions."""
-LOCATION = 5
-"""Numbers of a location."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +84,7 @@ class Regions:
         features = np.empty((images, rows, width), np.float32)
         features[:, 0] = self._mean()
         features[:, 1 : kept + 1] = self.features[:, :kept]
-        placed = np.empty((images, rows, LOCATION), np.float32)
+        placed = np.empty((images, rows, LOCATIONS), np.float32)
         placed[:, 0] = (0, 0, 1, 1, 1)
         placed[:, 1 : kept + 1] = locations(self.boxes[:, :kept], self.sizes)
         for array in (features, placed):

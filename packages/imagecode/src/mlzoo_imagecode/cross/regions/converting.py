@@ -20,6 +20,7 @@ from mlzoo.errors import DataError, RunError, UsageError
 from mlzoo.prefetch import ahead
 from mlzoo.progress import Progress
 from mlzoo_imagecode.contextual import Floats
+from mlzoo_imagecode.cross.regions.boxes import ROWS
 from mlzoo_imagecode.cross.regions.lmdb_reader import RegionFile, opened
 from mlzoo_imagecode.cross.regions.records import Record
 from mlzoo_imagecode.cross.regions.store import (
@@ -33,7 +34,7 @@ from mlzoo_imagecode.cross.regions.store import (
     write_keys,
 )
 
-REGIONS = 36
+REGIONS = ROWS - 1
 """The most regions of an image in the published files."""
 BLOCK = 64
 """Images that are written at once: a kill loses no more."""
